@@ -1,0 +1,168 @@
+"""The tables of the book and the rule by which they change.
+
+Migrations are additive only: a new one adds tables, columns or indexes, never alters or drops, so that the
+previous version of the program can still open the book.  ``user_version`` counts the migrations applied.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from gateway.errors import Refused, Scope
+
+MIGRATIONS = (
+    """
+    CREATE TABLE fichiers (
+        id            TEXT PRIMARY KEY,          -- keyed hash of the plaintext, made by intake
+        state         TEXT NOT NULL,
+        since         TEXT NOT NULL,             -- of the state
+        transmission  INTEGER NOT NULL DEFAULT 1,
+        seal          TEXT,                      -- of the present sealed part
+        seals         INTEGER NOT NULL DEFAULT 0,
+        name          TEXT NOT NULL,             -- as the practice named it
+        channel       TEXT NOT NULL,
+        received      TEXT NOT NULL,
+        size          INTEGER NOT NULL,          -- plaintext, bytes
+        digest        TEXT NOT NULL,             -- SHA-256 of the plaintext; never leaves in clear
+        kind          TEXT NOT NULL DEFAULT '',
+        lots          INTEGER NOT NULL DEFAULT 0,
+        factures      INTEGER NOT NULL DEFAULT 0,
+        total         INTEGER NOT NULL DEFAULT 0, -- cents
+        emitter       TEXT NOT NULL DEFAULT '',
+        not_before    REAL NOT NULL DEFAULT 0,   -- Unix seconds
+        attempts      INTEGER NOT NULL DEFAULT 0,
+        reason_code   TEXT NOT NULL DEFAULT '',
+        reason_text   TEXT NOT NULL DEFAULT '',
+        reason_scope  TEXT NOT NULL DEFAULT '',
+        held_reason   TEXT NOT NULL DEFAULT '',
+        held_since    TEXT NOT NULL DEFAULT '',
+        held_by       TEXT NOT NULL DEFAULT '',
+        claim_state   TEXT NOT NULL DEFAULT '',
+        claim_boot    TEXT NOT NULL DEFAULT '',
+        deaths        INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX fichiers_state ON fichiers (state, received);
+
+    CREATE TABLE parts (
+        fichier TEXT NOT NULL REFERENCES fichiers (id),
+        role    TEXT NOT NULL,                   -- received | signature | sealed
+        digest  TEXT NOT NULL,                   -- SHA-256 of the bytes at rest = its file name
+        size    INTEGER NOT NULL,
+        PRIMARY KEY (fichier, role)
+    ) STRICT;
+
+    CREATE TABLE findings (
+        fichier  TEXT NOT NULL REFERENCES fichiers (id),
+        rank     INTEGER NOT NULL,
+        record   INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        code     TEXT NOT NULL,
+        text     TEXT NOT NULL,
+        severity TEXT NOT NULL,
+        PRIMARY KEY (fichier, rank)
+    ) STRICT;
+
+    CREATE TABLE lots (
+        fichier     TEXT NOT NULL REFERENCES fichiers (id),
+        rank        INTEGER NOT NULL,
+        emitter     TEXT NOT NULL,
+        destination TEXT NOT NULL,
+        number      TEXT NOT NULL,
+        date        TEXT NOT NULL,
+        factures    INTEGER NOT NULL,
+        amo         INTEGER NOT NULL,
+        amc         INTEGER NOT NULL,
+        arl         TEXT NOT NULL DEFAULT '',    -- '' | positive | negative
+        arl_code    TEXT NOT NULL DEFAULT '',
+        arl_text    TEXT NOT NULL DEFAULT '',
+        arl_at      TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (fichier, rank)
+    ) STRICT;
+    CREATE INDEX lots_key ON lots (emitter, number, date);
+
+    CREATE TABLE factures (
+        fichier   TEXT NOT NULL REFERENCES fichiers (id),
+        lot       INTEGER NOT NULL,              -- rank of its lot
+        rank      INTEGER NOT NULL,              -- within the lot
+        emitter   TEXT NOT NULL,
+        number    TEXT NOT NULL,
+        patient   TEXT NOT NULL,                 -- keyed pseudonym of the NIR
+        care_date TEXT NOT NULL,
+        spent     INTEGER NOT NULL,
+        amo       INTEGER NOT NULL,              -- asked, cents
+        amc       INTEGER NOT NULL,
+        amo_state TEXT NOT NULL DEFAULT '',      -- '' | P | R | D
+        amc_state TEXT NOT NULL DEFAULT '',
+        amo_paid  INTEGER NOT NULL DEFAULT 0,
+        amc_paid  INTEGER NOT NULL DEFAULT 0,
+        reject_code TEXT NOT NULL DEFAULT '',
+        reject_text TEXT NOT NULL DEFAULT '',
+        settled   TEXT NOT NULL DEFAULT '',      -- when the last return spoke of it
+        PRIMARY KEY (fichier, lot, rank)
+    ) STRICT;
+    CREATE INDEX factures_key ON factures (emitter, number);
+
+    CREATE TABLE returns (
+        id       TEXT PRIMARY KEY,               -- SHA-256 of the bytes as they arrived
+        kind     TEXT NOT NULL,                  -- receipt | arl | rsp | opaque
+        name     TEXT NOT NULL,
+        about    TEXT NOT NULL,                  -- fichier id or ''
+        at       TEXT NOT NULL,
+        arrived  TEXT NOT NULL,
+        delivery TEXT NOT NULL,                  -- part sealed to box-delivery, '' for a receipt
+        size     INTEGER NOT NULL,
+        picked   TEXT NOT NULL DEFAULT '',
+        offered  INTEGER NOT NULL DEFAULT 1      -- counts deliveries on demand
+    ) STRICT;
+
+    CREATE TABLE conditions (
+        scope   TEXT NOT NULL,                   -- route | card | box
+        name    TEXT NOT NULL,
+        code    TEXT NOT NULL,                   -- '' = well
+        text    TEXT NOT NULL,
+        since   TEXT NOT NULL,
+        detail  TEXT NOT NULL DEFAULT '{}',
+        PRIMARY KEY (scope, name)
+    ) STRICT;
+
+    CREATE TABLE journal (
+        chain   TEXT NOT NULL,
+        seq     INTEGER NOT NULL,
+        fichier TEXT NOT NULL,
+        text    TEXT NOT NULL,
+        hash    BLOB NOT NULL,
+        PRIMARY KEY (chain, seq)
+    ) STRICT;
+    CREATE INDEX journal_fichier ON journal (fichier);
+    """,
+)
+
+
+def open_book(path: Path) -> sqlite3.Connection:
+    """Open or make the book at ``path``; applies missing migrations, one transaction each.
+
+    Durability: WAL with synchronous=FULL, because NORMAL syncs nothing at commit.
+    """
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA busy_timeout=5000")
+    migrate(connection, MIGRATIONS)
+    return connection
+
+
+def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...]) -> None:
+    """Apply what is missing.  A newer book is opened as it is: migrations only ever add."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    for number, script in enumerate(migrations[version:], start=version + 1):
+        connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version={number}; COMMIT;")
+
+
+def check_integrity(connection: sqlite3.Connection) -> None:
+    """Refuse (scope box) a book whose pages do not hold together."""
+    word = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    if word != "ok":
+        raise Refused("BOX-001", f"Le livre est endommagé : {word}.", Scope.BOX)

@@ -1,0 +1,46 @@
+"""Parts are named by what is at rest, durable before they are named, swept when nobody names them."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from pathlib import Path
+
+from gateway.book.doors import Door
+from gateway.book.parts import Parts
+
+
+def make(tmp_path: Path) -> Parts:
+    (tmp_path / "parts").mkdir()
+    return Parts(tmp_path / "parts")
+
+
+def test_a_part_has_the_name_of_its_bytes(tmp_path: Path) -> None:
+    parts = make(tmp_path)
+    part = parts.add_bytes(b"sealed")
+    assert part.digest == hashlib.sha256(b"sealed").hexdigest()
+    assert part.size == 6
+    assert parts.open(part.digest).read() == b"sealed"
+    assert stat.S_IMODE(parts.file(part.digest).stat().st_mode) == 0o440
+    assert parts.add_bytes(b"sealed") == part
+
+
+def test_taken_from_a_door(tmp_path: Path) -> None:
+    parts = make(tmp_path)
+    (tmp_path / "door").mkdir()
+    door = Door(tmp_path / "door")
+    door.put("x", b"content")
+    part = parts.take(door, "x")
+    assert parts.open(part.digest).read() == b"content"
+    assert door.names() == ["x"]
+
+
+def test_sweep_keeps_what_is_named(tmp_path: Path) -> None:
+    parts = make(tmp_path)
+    kept, orphan = parts.add_bytes(b"kept"), parts.add_bytes(b"orphan")
+    (parts.path / ".tmp-99").write_bytes(b"half")
+    assert parts.sweep({kept.digest}) == 2
+    assert parts.file(kept.digest).exists()
+    assert not parts.file(orphan.digest).exists()
+    parts.remove(kept.digest)
+    parts.remove(kept.digest)
