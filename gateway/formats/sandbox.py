@@ -1,0 +1,74 @@
+"""The keeper's child that reads hostile bytes: ``python -I -m gateway.formats.sandbox``.
+
+Bytes on standard input, one JSON writing on standard output, nothing else: a ``Report`` (default) or, with
+``--as return``, a ``Return``.  Exit 0 whatever the bytes are.
+Rule 1: everything is imported first; then limits close the door behind us: no file nor socket can be opened
+any more (RLIMIT_NOFILE 0), nothing written to a file, no process started, no core, bounded memory and time.
+Rule 2: the input lies in one anonymous mapping, is bounded, and is never copied whole.
+This is the one module of ``formats`` that does I/O.  It holds no key, and its answer is trusted for its
+form only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import mmap
+import os
+import resource
+import sys
+
+from gateway.formats import b2, kinds, noemie
+
+MOST_INPUT = 64 * 1024 * 1024
+"""Bytes of the largest fichier that is read."""
+
+LIMITS = (
+    (resource.RLIMIT_NOFILE, 0),
+    (resource.RLIMIT_FSIZE, 0),
+    (resource.RLIMIT_NPROC, 0),
+    (resource.RLIMIT_CORE, 0),
+    (resource.RLIMIT_CPU, 60),
+    (resource.RLIMIT_AS, 512 * 1024 * 1024),
+)
+
+
+def close_doors() -> None:
+    """Set the limits; none can be raised again."""
+    for limit, value in LIMITS:
+        resource.setrlimit(limit, (value, value))
+
+
+def read_input() -> memoryview:
+    """All of standard input, at most one byte more than MOST_INPUT."""
+    room = memoryview(mmap.mmap(-1, MOST_INPUT + 1))
+    size = 0
+    while size < len(room) and (count := os.readv(0, [room[size:]])):
+        size += count
+    return room[:size]
+
+
+def check(data: memoryview, kind: str, profile: str, today: str) -> bytes:
+    """The JSON answer on ``data``, read as a ``fichier`` or as a ``return``."""
+    if kind == "return":
+        return noemie.read(data[:MOST_INPUT]).to_json()
+    if len(data) > MOST_INPUT:
+        return kinds.refusal("FMT-004", limit=MOST_INPUT).to_json()
+    return kinds.check_fichier(data, profile, today).to_json()
+
+
+def main() -> int:
+    """Arguments are the keeper's and trusted; standard input is not."""
+    parser = argparse.ArgumentParser(prog="gateway.formats.sandbox")
+    parser.add_argument("--as", dest="kind", choices=("fichier", "return"), default="fichier")
+    parser.add_argument("--profile", choices=b2.PROFILES, default=b2.PROFILES[0])
+    parser.add_argument("--today", default="", metavar="YYYY-MM-DD")
+    asked = parser.parse_args()
+    close_doors()
+    answer = check(read_input(), asked.kind, asked.profile, asked.today)
+    sys.stdout.buffer.write(answer)
+    sys.stdout.buffer.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

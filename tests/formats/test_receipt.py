@@ -1,0 +1,65 @@
+"""The OCT's receipt: one writing, every other refused, unknown versions by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.errors import Refused
+from gateway.formats.receipt import Receipt, ReceiptLot
+
+RECEIPT = Receipt(
+    fichier="0f3c",
+    transmission=1,
+    seal="1",
+    sender="CABINET1",
+    verdict="integrated",
+    code="",
+    text="",
+    received_at="2026-08-01T12:00:00Z",
+    integrated_at="2026-08-01T12:00:01Z",
+    size=2304,
+    digest="ab" * 32,
+    lots=(ReceiptLot("991038431", "00000001025996", "001", "2025-11-22", 2),),
+    original=True,
+    journal_head=None,
+)
+WRITTEN = (
+    b'{"code":"","digest":"' + b"ab" * 32 + b'","fichier":"0f3c","integrated_at":"2026-08-01T12:00:01Z",'
+    b'"journal_head":null,"lots":[{"date":"2025-11-22","destination":"00000001025996","emitter":"991038431",'
+    b'"factures":2,"number":"001"}],"original":true,"received_at":"2026-08-01T12:00:00Z","seal":"1",'
+    b'"sender":"CABINET1","size":2304,"text":"","transmission":1,"verdict":"integrated","version":1}'
+)
+
+
+def test_its_one_writing() -> None:
+    assert RECEIPT.to_bytes() == WRITTEN
+    assert Receipt.from_bytes(WRITTEN) == RECEIPT
+
+
+def test_a_seal_that_could_not_be_opened() -> None:
+    unopened = replace(RECEIPT, verdict="unopened", code="CMS-004", text="é", integrated_at=None, digest=None, lots=())
+    assert Receipt.from_bytes(unopened.to_bytes()) == unopened
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    [
+        (b'"version":1', b'"version":2', "version 2 inconnue"),
+        (b'"verdict":"integrated"', b'"verdict":"lost"', "verdict"),
+        (b'"digest":"ab', b'"digest":"AB', "digest"),
+        (b'"size":2304', b'"size":"2304"', "size"),
+        (b'"original":true', b'"original":1', "original"),
+        (b'"factures":2', b'"factures":null', "lots[0].factures"),
+        (b'12:00:00Z"', b'12:00"', "received_at"),
+        (b'"seal":"1",', b"", "seal"),
+        (b'{"code"', b'{ "code"', "canonique"),
+    ],
+)
+def test_anything_else_is_refused(old: bytes, new: bytes, word: str) -> None:
+    assert old in WRITTEN
+    with pytest.raises(Refused) as refused:
+        Receipt.from_bytes(WRITTEN.replace(old, new))
+    assert refused.value.code == "RCT-001"
+    assert word in refused.value.text
