@@ -1,0 +1,246 @@
+"""``gateway envelope sign|seal|open|verify``: CMS by hand.
+
+Rule 1: ``OUT`` appears whole and checked, or not at all: a temporary file in its directory, then a rename;
+standard output gets its first byte after the last check.
+Rule 2: what a pipe brings waits on the disk as ciphertext only.
+
+What cannot be done is raised as Refused or Deferred; ``gateway.__main__`` says it and sets the exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from gateway.commands.spool import Spool
+from gateway.envelope import certificates, der, seal, signed
+from gateway.envelope.algorithms import PrivateKey, public_key
+from gateway.errors import Deferred, Refused, Scope
+
+LIMIT = 2**36
+"""Bytes of content that ``verify`` takes."""
+
+_SIGNING_USES = [
+    certificates.Use.SIGN_FICHIER,
+    certificates.Use.SIGN_RETURN,
+    certificates.Use.SIGN_JOURNAL,
+]
+
+
+class Rewindable(Protocol):
+    """A content that can be read more than once."""
+
+    def read(self, size: int, /) -> bytes: ...
+    def rewind(self) -> None: ...
+
+
+class _File:
+    """A regular file as a Rewindable."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.read = file.read
+
+    def rewind(self) -> None:
+        self._file.seek(0)
+
+
+def register(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add ``envelope`` and its verbs; each sets ``act``, from the arguments to the exit code."""
+    envelope = subparsers.add_parser("envelope", help="signer, sceller, ouvrir, vérifier une enveloppe CMS")
+    verbs = envelope.add_subparsers(dest="verb", required=True)
+
+    def verb(name: str, help_: str, act: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = verbs.add_parser(name, help=help_)
+        parser.add_argument("source", metavar="IN", help="fichier, ou - pour l'entrée standard")
+        parser.add_argument("target", metavar="OUT", help="fichier, ou - pour la sortie standard")
+        parser.set_defaults(act=act)
+        return parser
+
+    sign = verb("sign", "signer", sign_file)
+    _add_files(sign, "--certificate", "--key", required=True)
+    _add_files(sign, "--chain")
+    sealing = verb("seal", "sceller pour un ou plusieurs destinataires", seal_file)
+    sealing.add_argument("--to", type=Path, action="append", required=True, metavar="CERT")
+    opening = verb("open", "ouvrir ce qui est scellé pour nous", open_file)
+    _add_files(opening, "--certificate", "--key", required=True)
+    verify = verb("verify", "vérifier une signature et en extraire le contenu", verify_file)
+    _add_files(verify, "--trust", required=True)
+    _add_files(verify, "--chain")
+    verify.add_argument("--crl", type=Path, nargs="+", default=[], metavar="FILE", help="listes de révocation")
+    verify.add_argument("--use", type=certificates.Use, choices=_SIGNING_USES, default=_SIGNING_USES[0])
+
+
+def _add_files(parser: argparse.ArgumentParser, *names: str, required: bool = False) -> None:
+    for name in names:
+        parser.add_argument(name, type=Path, required=required, metavar="FILE")
+
+
+# ---------------------------------------------------------------- verbs
+
+
+def sign_file(arguments: argparse.Namespace) -> int:
+    """Sign IN with a key in a file, RSA-PSS or ECDSA."""
+    certificate, key = _identity(arguments)
+    chain = _certificates(arguments.chain) if arguments.chain else []
+    with _content(arguments.source) as (content, size), _released(arguments.target) as out:
+        digest = hashlib.sha256()
+        while block := content.read(signed.BLOCK):
+            digest.update(block)
+        content.rewind()
+        signature = signed.sign_with_key(digest.digest(), datetime.now(UTC), certificate, key)
+        with _unchanged(arguments.source):
+            signed.write_signed(content, size, out, signature, chain)
+    return 0
+
+
+def seal_file(arguments: argparse.Namespace) -> int:
+    """Seal IN to the owners of the certificates; nothing is asked about their path."""
+    recipients = [_certificates(path)[0] for path in arguments.to]
+    with _content(arguments.source) as (content, size), _released(arguments.target) as out:
+        if size > seal.MAX_SIZE:
+            raise Refused("CMS-018", f"Contenu de {size} octets, plus que les {seal.MAX_SIZE} admis.")
+        with _unchanged(arguments.source):
+            seal.seal(content, size, out, recipients)
+    return 0
+
+
+def open_file(arguments: argparse.Namespace) -> int:
+    """Open IN with our certificate and key; the signature inside, if any, is for ``verify``."""
+    certificate, key = _identity(arguments)
+    with _envelope(arguments.source) as src, _released(arguments.target) as out:
+        seal.open_sealed(src, out, certificate, key)
+    return 0
+
+
+def verify_file(arguments: argparse.Namespace) -> int:
+    """Check the signature, its signer's path and revocation now, and write the content to OUT."""
+    roots = _certificates(arguments.trust)
+    chain = _certificates(arguments.chain) if arguments.chain else []
+    lists = [found for path in arguments.crl for found in certificates.load_lists(_bytes(path))]
+    with _stream(arguments.source) as src, _released(arguments.target) as out:
+        read = signed.read_signed(src, out, LIMIT)
+        signer, now = read.signature.certificate, datetime.now(UTC)
+        try:
+            certificates.check_path(signer, [*read.chain, *chain], roots, lists, now, arguments.use)
+        except Deferred as later:  # by hand there is neither a card nor a route that could be missing
+            raise Deferred(later.code, later.text, Scope.BOX) from None
+    print(f"Signature valable du {read.attributes.at:%d/%m/%Y à %H:%M:%S} UTC.", file=sys.stderr)
+    return 0
+
+
+# ---------------------------------------------------------------- what goes in
+
+
+def _bytes(path: Path) -> bytes:
+    with _readable(str(path)):
+        return path.read_bytes()
+
+
+def _certificates(path: Path) -> list[bytes]:
+    return certificates.load_certificates(_bytes(path))
+
+
+def _identity(arguments: argparse.Namespace) -> tuple[bytes, PrivateKey]:
+    certificate, key = _certificates(arguments.certificate)[0], certificates.load_key(_bytes(arguments.key))
+    if public_key(certificate) != key.public_key():
+        raise Refused("CMS-042", f"{arguments.key} n'est pas la clé de {arguments.certificate}.", Scope.BOX)
+    return certificate, key
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Refused("CMS-050", f"{name} ne peut être lu : {error.strerror}.") from None
+
+
+@contextmanager
+def _unchanged(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError:
+        raise Deferred("CMS-051", f"{name} a changé pendant sa lecture.", Scope.BOX) from None
+
+
+@contextmanager
+def _stream(name: str) -> Iterator[BinaryIO]:
+    """The file, or standard input as it comes."""
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    with _readable(name):
+        file = Path(name).open("rb")  # noqa: SIM115 - only the opening is the user's affair
+    with file:
+        yield file
+
+
+@contextmanager
+def _content(name: str) -> Iterator[tuple[Rewindable, int]]:
+    """A content in clear and its size; a pipe is spooled under a key of this process."""
+    with _stream(name) as file:
+        if name != "-" and file.seekable():
+            yield _File(file), os.fstat(file.fileno()).st_size
+            return
+        spool = Spool()
+        try:
+            shutil.copyfileobj(file, spool, signed.BLOCK)
+            spool.rewind()
+            yield spool, spool.size
+        finally:
+            spool.close()
+
+
+@contextmanager
+def _envelope(name: str) -> Iterator[BinaryIO]:
+    """A sealed file that can be sought; a pipe is spooled as it is, which is ciphertext."""
+    with _stream(name) as file:
+        if name != "-" and file.seekable():
+            yield file
+            return
+        with tempfile.TemporaryFile() as spool:
+            shutil.copyfileobj(file, spool, seal.BLOCK)
+            spool.seek(0)
+            yield spool
+
+
+# ---------------------------------------------------------------- what comes out
+
+
+@contextmanager
+def _released(name: str) -> Iterator[der.Writable]:
+    """Where to write; it reaches ``name`` only when the block ends well."""
+    if name == "-":
+        spool = Spool()
+        try:
+            yield spool
+            spool.rewind()
+            while block := spool.read(signed.BLOCK):
+                sys.stdout.buffer.write(block)
+            sys.stdout.buffer.flush()
+        finally:
+            spool.close()
+        return
+    target = Path(name)
+    try:
+        made, path = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        raise Refused("CMS-052", f"{name} ne peut être écrit : {error.strerror}.", Scope.BOX) from None
+    try:
+        with os.fdopen(made, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        Path(path).replace(target)
+    finally:
+        Path(path).unlink(missing_ok=True)

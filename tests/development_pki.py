@@ -1,0 +1,48 @@
+"""The development PKI as tests see it: made by ``certs-dev/make-certs``, read by the gateway's own loaders."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.envelope.algorithms import PrivateKey
+from gateway.envelope.certificates import load_certificates, load_key, load_lists
+
+MAKE_CERTS = Path(__file__).parents[1] / "certs-dev" / "make-certs"
+
+
+_load_key = functools.cache(load_key)  # pyca checks an RSA key each time that it is loaded
+
+
+@dataclass(frozen=True)
+class Pki:
+    """A PKI that ``certs-dev/make-certs`` made; names are paths below ``directory`` without suffix."""
+
+    directory: Path
+
+    def certificate(self, name: str) -> bytes:
+        return load_certificates((self.directory / f"{name}.pem").read_bytes())[0]
+
+    def key(self, name: str) -> PrivateKey:
+        return _load_key((self.directory / f"{name}.key").read_bytes())
+
+    @property
+    def root(self) -> bytes:
+        return self.certificate("root")
+
+    @property
+    def chain(self) -> list[bytes]:
+        return [load_certificates(path.read_bytes())[0] for path in sorted((self.directory / "chains").iterdir())]
+
+    @property
+    def lists(self) -> list[bytes]:
+        return load_lists((self.directory / "crl" / "all.pem").read_bytes())
+
+
+def make_pki(directory: Path, *options: str) -> Pki:
+    """Run the script as a person would."""
+    subprocess.run([sys.executable, MAKE_CERTS, directory, *options], check=True)
+    return Pki(directory)

@@ -1,0 +1,130 @@
+"""Revocation: listed is refused, everything that cannot tell waits."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from development_pki import Pki
+
+from gateway.envelope.certificates import Path, Use, check_path
+from gateway.envelope.revocation import CLOCK_SKEW, GRACE
+from gateway.errors import Deferred, Refused, Scope, Trouble
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+LEAF = "practitioners/99900000011/sig"
+DAY = timedelta(days=1)
+
+
+def check(pki: Pki, lists: list[bytes], name: str = LEAF) -> Path:
+    return check_path(pki.certificate(name), pki.chain, [pki.root], lists, NOW, Use.SIGN_FICHIER)
+
+
+def root_list(pki: Pki) -> bytes:
+    return (pki.directory / "crl" / "root.crl").read_bytes()
+
+
+def make_list(
+    pki: Pki,
+    *extensions: tuple[x509.ExtensionType, bool],
+    key: str = "ca/sante",
+    start: datetime = NOW - DAY,
+    end: datetime = NOW + DAY,
+    revoked: bool = False,
+) -> bytes:
+    """A list in the name of the practitioners' authority."""
+    issuer = x509.load_der_x509_certificate(pki.certificate("chains/sante")).subject
+    builder = x509.CertificateRevocationListBuilder(issuer, start, end)
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
+    if revoked:
+        serial = x509.load_der_x509_certificate(pki.certificate(LEAF)).serial_number
+        later = NOW + 300 * DAY  # whatever the date of the entry
+        builder = builder.add_revoked_certificate(x509.RevokedCertificateBuilder(serial, later).build())
+    return builder.sign(pki.key(key), hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def partial(indirect: bool) -> x509.IssuingDistributionPoint:
+    url = [x509.UniformResourceIdentifier("http://crl.invalid/")]
+    return x509.IssuingDistributionPoint(url, None, not indirect, False, None, indirect, False)
+
+
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+UNUSABLE = {
+    "delta": (([(x509.DeltaCRLIndicator(1), True)], {}), "CMS-039"),
+    "partial": (([(partial(False), True)], {}), "CMS-039"),
+    "indirect": (([(partial(True), True)], {}), "CMS-039"),
+    "unknown critical extension": (([(UNKNOWN, True)], {}), "CMS-039"),
+    "signed by another": (([], {"key": "ca/boites"}), "CMS-039"),
+    "beyond the grace": (([], {"start": NOW - 9 * DAY, "end": NOW - GRACE - DAY}), "CMS-038"),
+    "from the future": (([], {"start": NOW + CLOCK_SKEW + DAY, "end": NOW + 2 * DAY}), "CMS-033"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "code"), UNUSABLE.values(), ids=UNUSABLE)
+@pytest.mark.parametrize("revoked", [False, True])
+def test_a_list_that_cannot_tell_makes_wait(pki: Pki, arguments: tuple, code: str, revoked: bool) -> None:
+    extensions, options = arguments
+    found = make_list(pki, *extensions, **options, revoked=revoked)
+    with pytest.raises(Deferred) as deferred:
+        check(pki, [root_list(pki), found])
+    assert deferred.value.code == code
+    assert deferred.value.scope == (Scope.BOX if code == "CMS-033" else Scope.CARD)
+
+
+@pytest.mark.parametrize(("arguments", "code"), UNUSABLE.values(), ids=UNUSABLE)
+def test_an_unusable_list_does_not_hide_a_usable_one(pki: Pki, arguments: tuple, code: str) -> None:
+    extensions, options = arguments
+    found = make_list(pki, *extensions, **options)
+    assert check(pki, [root_list(pki), found, make_list(pki)])
+    with pytest.raises(Refused, match="CMS-036"):
+        check(pki, [root_list(pki), found, make_list(pki, revoked=True)])
+
+
+USABLE = {
+    "fresh": ([], {}),
+    "within the grace": ([], {"start": NOW - 9 * DAY, "end": NOW - GRACE}),
+    "within the skew": ([], {"start": NOW + CLOCK_SKEW}),
+    "unknown extension": ([(UNKNOWN, False)], {}),
+}
+
+
+@pytest.mark.parametrize(("extensions", "options"), USABLE.values(), ids=USABLE)
+def test_a_sound_list_decides(pki: Pki, extensions: list, options: dict) -> None:
+    assert check(pki, [root_list(pki), make_list(pki, *extensions, **options)])
+    with pytest.raises(Refused, match="CMS-036"):
+        check(pki, [root_list(pki), make_list(pki, *extensions, **options, revoked=True)])
+
+
+def test_the_freshest_list_decides(pki: Pki) -> None:
+    old = make_list(pki, start=NOW - 2 * DAY)
+    with pytest.raises(Refused, match="CMS-036"):
+        check(pki, [root_list(pki), old, make_list(pki, revoked=True)])
+
+
+def test_every_level_below_the_root_needs_a_list(pki: Pki) -> None:
+    for lists in ([], [root_list(pki)], [make_list(pki)], [b"junk"]):
+        with pytest.raises(Deferred, match="CMS-037"):
+            check(pki, lists)
+
+
+def test_the_stale_lists_of_the_zoo_make_wait(pki: Pki) -> None:
+    stale = [path.read_bytes() for path in (pki.directory / "zoo" / "crl").iterdir()]
+    with pytest.raises(Deferred, match="CMS-038"):
+        check(pki, stale)
+    assert check(pki, [*stale, *pki.lists])
+
+
+def test_every_flipped_byte_of_a_list_makes_wait(pki: Pki) -> None:
+    sound = make_list(pki, revoked=True)
+    for position, mask in itertools.product(range(len(sound)), (0x01, 0x0F)):
+        touched = bytearray(sound)
+        touched[position] ^= mask
+        with pytest.raises(Trouble) as trouble:
+            check(pki, [root_list(pki), bytes(touched)])
+        # pyca lets the count of unused bits of the signature differ: then the list says what it said
+        assert isinstance(trouble.value, Deferred) or trouble.value.code == "CMS-036"
