@@ -106,6 +106,10 @@ def read_section(cls: type[T], table: object, where: str) -> T:
     for key in table:
         if key not in fields:
             raise Refused("CFG-005", f"{where} : réglage « {key} » inconnu.", Scope.BOX)
+    for name, item in fields.items():
+        needed = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+        if needed and name not in table:
+            raise Refused("CFG-009", f"{where} : il manque « {name} ».", Scope.BOX)
     kinds = typing.get_type_hints(cls)
     values = {key: _value(kinds[key], value, f"{where} {key}") for key, value in table.items()}
     return cls(**values)

@@ -90,7 +90,7 @@ class Board:
             self.rebuild(book)
 
     def close(self) -> None:
-        """Let go of the file, leaving it readable."""
+        """Let go of the file; readers of another user cannot open it until the keeper is back."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -100,6 +100,7 @@ def _open_writer(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, timeout=0.2)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=OFF")  # a tmpfs: the book is what lasts
+    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # makes -wal and -shm, which no reader may
     return connection
 
 
@@ -166,18 +167,18 @@ class BoardReader:
         return self.rows(f"SELECT * FROM {table} WHERE fichier = ? ORDER BY rowid", fichier)  # noqa: S608
 
     def lots(self, limit: int = 500) -> list[dict[str, Any]]:
-        """Lots with the name, state and date of their fichier, newest fichier first."""
+        """Lots of fichiers that were not refused, with their fichier's name, state and date, newest first."""
         return self.rows(
             "SELECT l.*, f.name, f.state, f.received FROM lots l JOIN fichiers f ON f.id = l.fichier"
-            " ORDER BY f.received DESC, l.fichier, l.rank LIMIT ?", limit,
+            " WHERE f.state <> 'REFUSED' ORDER BY f.received DESC, l.fichier, l.rank LIMIT ?", limit,
         )  # fmt: skip
 
     def factures(self, limit: int = 1000) -> list[dict[str, Any]]:
-        """Factures with the state of their fichier and the ARL of their lot, newest fichier first."""
+        """Factures of fichiers that were not refused, with the ARL of their lot, newest fichier first."""
         return self.rows(
             "SELECT v.*, l.number AS lot_number, l.arl, f.name, f.state, f.received FROM factures v"
             " JOIN lots l ON l.fichier = v.fichier AND l.rank = v.lot JOIN fichiers f ON f.id = v.fichier"
-            " ORDER BY f.received DESC, v.fichier, v.lot, v.rank LIMIT ?", limit,
+            " WHERE f.state <> 'REFUSED' ORDER BY f.received DESC, v.fichier, v.lot, v.rank LIMIT ?", limit,
         )  # fmt: skip
 
     def returns(self, limit: int = 200) -> list[dict[str, Any]]:

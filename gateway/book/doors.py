@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, Protocol, Self
 
 BLOCK = 1 << 20
 TEMPORARY = ".tmp-"
@@ -47,7 +47,7 @@ class Entry:
         """Make it durable and link it to its name; False if an entry of that name is there already."""
         self._out.flush()
         os.fsync(self._out.fileno())
-        return self._door.link(name, self._path)
+        return self._door.place(name, self._path)
 
     def __enter__(self) -> Self:
         return self
@@ -78,7 +78,15 @@ class Door:
             return entry.finish(name)
 
     def link(self, name: str, file: Path) -> bool:
-        """Offer an existing, already durable file; False if an entry of that name is there already."""
+        """Offer one's own, already durable file to the taker; False if an entry of that name is there already.
+
+        Its group becomes the door's, and only now: until it is offered a file is its owner's alone.
+        """
+        os.chown(file, -1, self.path.stat().st_gid)
+        return self.place(name, file)
+
+    def place(self, name: str, file: Path) -> bool:
+        """Link a file to its name, durably; False if an entry of that name is there already."""
         try:
             os.link(file, self.path / name)
         except FileExistsError:
@@ -87,14 +95,19 @@ class Door:
         return True
 
     def withdraw(self, name: str) -> None:
-        """Take one's own entry back, if it is still there."""
-        with suppress(FileNotFoundError):
+        """Take one's own entry back, if it is still there and one's own."""
+        with suppress(FileNotFoundError, PermissionError):
             (self.path / name).unlink()
 
     def sweep(self) -> None:
-        """Remove temporary files that a killed writer left."""
+        """Remove temporary files that a killed writer left; what the taker may have made is not touched."""
         for leftover in self.path.glob(f"{TEMPORARY}*"):
-            leftover.unlink()
+            if leftover.stat(follow_symlinks=False).st_uid == os.geteuid():
+                leftover.unlink()
+
+    def has(self, name: str) -> bool:
+        """Whether an entry of that name is there now."""
+        return (self.path / name).exists()
 
     # -- the taker's side
 
@@ -154,7 +167,13 @@ def copy_hashing(source: BinaryIO, out: BinaryIO) -> Copied:
     return Copied(digest.hexdigest(), size)
 
 
-def blocks(source: BinaryIO) -> Iterator[bytes]:
+class Readable(Protocol):
+    """Anything with ``read``."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def blocks(source: Readable) -> Iterator[bytes]:
     """The rest of a file in blocks of at most 1 MiB."""
     while block := source.read(BLOCK):
         yield block

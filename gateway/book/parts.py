@@ -15,7 +15,8 @@ from typing import BinaryIO, Protocol
 from gateway.book.doors import Copied, Door, sync_directory
 
 MODE = 0o440
-"""Readable by the door's group, writable by nobody: forward may read a part and never change it."""
+"""Writable by nobody.  The group is the keeper's own until ``Door.link`` gives it that of one door: whoever takes
+there may read this part, and no other, since the directory is the keeper's alone."""
 
 
 class Writable(Protocol):

@@ -1,0 +1,94 @@
+"""What every service shares with systemd: readiness, watchdog, inherited sockets, an orderly stop.
+
+A service is a coroutine ``run(runtime)``.  It takes its listening sockets from ``runtime.listener``, says
+``ready`` when it serves, calls ``alive`` from its main loop after its own invariants held (never from a
+thread or a timer of its own), and returns soon after ``stop`` is set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from systemd.daemon import listen_fds_with_names, notify
+
+STDOUT_PRIORITY = {"error": 3, "warning": 4, "info": 6}
+"""syslog levels as the journal reads them at the start of a line."""
+
+
+class Runtime:
+    """One running service and its place under systemd."""
+
+    def __init__(self, name: str, sockets: Mapping[str, socket.socket] | None = None) -> None:
+        """``sockets`` are those given by ``--socket NAME=FD``; those that systemd passed are added by name."""
+        self.name = name
+        self.stop = asyncio.Event()
+        self._sockets = {**inherited_sockets(), **(sockets or {})}
+
+    def listener(self, name: str, path: Path | None = None, mode: int = 0o600) -> socket.socket:
+        """The inherited socket of that name, or else a Unix socket made at ``path`` (development)."""
+        if name in self._sockets:
+            return self._sockets[name]
+        if path is None:
+            raise LookupError(f"no socket {name} was passed to {self.name}")
+        return unix_listener(path, mode)
+
+    def inherited(self, name: str) -> socket.socket | None:
+        """The inherited socket of that name, if there is one."""
+        return self._sockets.get(name)
+
+    def ready(self) -> None:
+        """Tell systemd that the service serves now."""
+        notify("READY=1")
+
+    def tell(self, text: str) -> None:
+        """One line of state, shown by ``systemctl status``; no health data, no secret."""
+        notify(f"STATUS={text}")
+
+    def alive(self) -> None:
+        """Feed the watchdog; only from the main loop, only when all is well."""
+        notify("WATCHDOG=1")
+
+    def log(self, level: str, text: str) -> None:
+        """One line for the journal; no health data, no secret, no PIN."""
+        with suppress(BrokenPipeError):
+            os.write(1, f"<{STDOUT_PRIORITY[level]}>{self.name}: {text}\n".encode())
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep, but wake at once when the service is to stop."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.stop.wait(), seconds)
+
+
+def inherited_sockets() -> dict[str, socket.socket]:
+    """The sockets of LISTEN_FDS by their FileDescriptorName; the variables are consumed."""
+    names: dict[int, str] = listen_fds_with_names(unset_environment=True) or {}
+    return {name: socket.socket(fileno=descriptor) for descriptor, name in names.items()}
+
+
+def unix_listener(path: Path, mode: int) -> socket.socket:
+    """A listening Unix socket in place of a stale one of the same name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o777 & ~mode)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    listener.listen(16)
+    return listener
+
+
+async def serve(runtime: Runtime, service: Callable[[Runtime], Awaitable[None]]) -> None:
+    """Run one service until SIGTERM or SIGINT; what it does not expect ends the process."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, runtime.stop.set)
+    await service(runtime)
+    notify("STOPPING=1")
