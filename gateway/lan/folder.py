@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -122,6 +122,12 @@ class PracticeFolder:
     def delivered(self, key: str) -> None:
         """The pick-up is known to the book: the mark has done its duty."""
         (self._delivering / f"{key}.mark").unlink(missing_ok=True)
+
+    def forget_marks(self, offered: Collection[str]) -> None:
+        """At start: end the marks of returns that are no longer offered; a crash left them."""
+        for mark in self._delivering.glob("*.mark"):
+            if mark.stem not in offered:
+                mark.unlink()
 
 
 def _look(entry: os.DirEntry[str]) -> Look | None:

@@ -1,0 +1,82 @@
+"""``/api/v1`` of the status service: what the pages show, as JSON for programs.
+
+A trouble is ``{"code", "text"}`` with its status.  POST takes ``application/json`` only, which no page of
+another origin can send without asking first; an ``Origin`` that is not ours is refused besides.
+"""
+
+from __future__ import annotations
+
+from gateway.lan.http import Request, Response, Route, answer_json, failure
+from gateway.services.status.view import View
+
+PREFIX = "/api/v1"
+UNLOCK_LIMIT = 1024
+
+
+class Api:
+    """The JSON routes over one view."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def routes(self) -> list[Route]:
+        """The route table."""
+        return [
+            Route("GET", f"{PREFIX}/status", self.status),
+            Route("GET", f"{PREFIX}/fichiers", self.fichiers),
+            Route("GET", f"{PREFIX}/fichiers/{{id}}", self.fichier),
+            Route("GET", f"{PREFIX}/lots", self.lots),
+            Route("GET", f"{PREFIX}/factures", self.factures),
+            Route("GET", f"{PREFIX}/returns", self.returns),
+            Route("GET", f"{PREFIX}/card", self.card),
+            Route("POST", f"{PREFIX}/card/unlock", self.unlock, limit=UNLOCK_LIMIT),
+        ]
+
+    async def status(self, request: Request) -> Response:
+        """Headline, rungs, tasks, progress, counts; 503 while the board cannot be read."""
+        situation = self._view.situation()
+        return answer_json(situation.to_json(), 503 if situation.counts is None else 200)
+
+    async def fichiers(self, request: Request) -> Response:
+        """``?state=``: one state, or ``held``."""
+        return answer_json({"fichiers": self._view.fichiers(request.query.get("state", ""))})
+
+    async def fichier(self, request: Request) -> Response:
+        """One fichier with its life."""
+        return answer_json(self._view.fichier(request.arguments["id"]))
+
+    async def lots(self, request: Request) -> Response:
+        """``?arl=``: ``positive``, ``negative`` or ``late``."""
+        return answer_json({"lots": self._view.lots(request.query.get("arl", ""))})
+
+    async def factures(self, request: Request) -> Response:
+        """``?part=``: ``P``, ``R``, ``D`` or ``none``."""
+        rows = self._view.factures(request.query.get("part", ""))
+        return answer_json({"factures": rows, "sums": self._view.sums()})
+
+    async def returns(self, request: Request) -> Response:
+        """Returns for the practice; their content is served by intake."""
+        return answer_json({"returns": self._view.returns()})
+
+    async def card(self, request: Request) -> Response:
+        """The card and what is about to be signed."""
+        return answer_json((await self._view.pending()).to_json())
+
+    async def unlock(self, request: Request) -> Response:
+        """``{"pin", "root"}``, with ``"last_try": true`` where one try is left → ``{"ok": true}``, or 422 with
+        code, text and tries."""
+        if not same_origin(request):
+            raise failure(403)
+        asked = await request.json()
+        if not isinstance(asked, dict) or not all(isinstance(asked.get(name), str) for name in ("pin", "root")):
+            raise failure(400, "La demande doit porter « pin » et « root ».")
+        told = await self._view.unlock(asked["pin"], asked["root"], asked.get("last_try") is True)
+        return answer_json(told, 200 if told["ok"] else 422)
+
+
+def same_origin(request: Request, required: bool = False) -> bool:
+    """Whether a request that changes something comes from a page of ours, or (not ``required``) from no page."""
+    origin = request.headers.get("origin")
+    if origin is None:
+        return not required
+    return origin.partition("://")[2] == request.headers.get("host")

@@ -1,0 +1,541 @@
+"""The status service on a real loopback socket: pages, JSON, lamps and signature, over a board of the real book.
+
+The card service at the other end of ``unlock.sock`` is a script: what it is asked is what matters here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import http.client
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from chromium import Chromium
+from made_up_board import MadeUp, made_up_day
+
+from gateway.book.moves import utc_now
+from gateway.config import Paths
+from gateway.errors import Scope
+from gateway.fichier import State
+from gateway.leds import GREEN, LAMPS, ORANGE, make_folder
+from gateway.process.runtime import Runtime
+from gateway.services import status
+from gateway.services.status import StatusSettings, run
+
+ROOT = "ab" * 32
+PAGES = ("/", "/fichiers", "/lots", "/factures", "/retours")
+API = ("status", "fichiers", "lots", "factures", "returns")
+
+
+@dataclass
+class Card:
+    """The script of a card service: what it says, and what it was asked."""
+
+    items: list[dict[str, Any]] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=dict)
+    answer: dict[str, Any] = field(default_factory=lambda: {"ok": True})
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    gone: bool = False
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (line := await reader.readline()) and not self.gone:
+            ask = json.loads(line)
+            self.asked.append(ask)
+            pending = {"card": self.state, "root": ROOT, "items": self.items, "policy": "this-batch"}
+            writer.write(json.dumps(pending if ask["op"] == "pending" else self.answer).encode() + b"\n")
+            await writer.drain()
+        writer.close()
+
+    def wait_for(self, fichier: str, tries: int = 3) -> None:
+        """A card in the reader, and one fichier to sign."""
+        self.state = {
+            "state": "locked", "code": "CPS-LOCKED", "text": "Carte insérée : le code porteur est attendu.",
+            "holder": "Dr Élise Martin", "serial": "4321", "tries": tries, "valid_until": "2028-01-01",
+        }  # fmt: skip
+        self.items = [{"fichier": fichier, "count": 41, "total": 231840, "lots": 3, "emitter": "751012345"}]
+
+    @property
+    def unlocks(self) -> list[dict[str, Any]]:
+        return [ask for ask in self.asked if ask["op"] != "pending"]
+
+
+@dataclass
+class Service:
+    """The running service and all around it."""
+
+    port: int
+    paths: Paths
+    made: MadeUp
+    card: Card
+    leds: Path
+
+    def ask(
+        self, path: str, method: str = "GET", body: bytes | None = None, **headers: str
+    ) -> tuple[http.client.HTTPResponse, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        return response, response.read().decode()
+
+    def page(self, path: str, status: int = 200) -> str:
+        response, text = self.ask(path)
+        assert response.status == status, text
+        return html.unescape(text).replace("\u00a0", " ")
+
+    def api(self, name: str, status: int = 200) -> Any:
+        response, text = self.ask(f"/api/v1/{name}")
+        assert response.status == status, text
+        return json.loads(text)
+
+    def sign(self, origin: str | None = "same", **fields: str) -> tuple[http.client.HTTPResponse, str]:
+        """Submit the form of the first page, as a browser would, with changed fields."""
+        form = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', self.ask("/")[1]))
+        headers = {"content_type": "application/x-www-form-urlencoded"}
+        if origin is not None:
+            headers["origin"] = f"http://127.0.0.1:{self.port}" if origin == "same" else origin
+        return self.ask("/signature", "POST", urlencode({**form, "code": "1234", **fields}).encode(), **headers)
+
+    def burning(self) -> set[str]:
+        return {name for name in LAMPS if (self.leds / name / "brightness").read_text() == "1"}
+
+    def eventually(self, check: Callable[[], bool]) -> None:
+        end = time.monotonic() + 10
+        while not check():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    monkeypatch.setattr(status, "POLL", 0.05)
+    paths = Paths(state=tmp_path, runtime=tmp_path / "run")
+    made, card, leds = MadeUp(tmp_path, paths.board), Card(), tmp_path / "leds"
+    make_folder(leds)
+    paths.socket("unlock").parent.mkdir(parents=True)
+    listener = socket.create_server(("127.0.0.1", 0))
+    ready = threading.Event()
+    running: list[tuple[asyncio.AbstractEventLoop, Runtime]] = []
+
+    async def main() -> None:
+        runtime = Runtime("status", {"status": listener})
+        runtime.ready = ready.set  # type: ignore[method-assign]
+        running.append((asyncio.get_running_loop(), runtime))
+        async with await asyncio.start_unix_server(card.converse, paths.socket("unlock")):
+            await run(runtime, paths, StatusSettings(leds=leds))
+
+    thread = threading.Thread(target=asyncio.run, args=(main(),))
+    thread.start()
+    assert ready.wait(10)
+    made.now = utc_now()
+    yield Service(listener.getsockname()[1], paths, made, card, leds)
+    loop, runtime = running[0]
+    loop.call_soon_threadsafe(runtime.stop.set)
+    thread.join(10)
+    assert not thread.is_alive()
+    made.close()
+
+
+@pytest.fixture
+def day(service: Service, monkeypatch: pytest.MonkeyPatch) -> dict[State, str]:
+    """A made-up day, seen at its own hour."""
+    monkeypatch.setattr("made_up_board.NOW", utc_now())
+    return made_up_day(service.made)
+
+
+# -- pages
+
+
+def test_pages_of_an_empty_box(service: Service) -> None:
+    assert "La passerelle est prête" in service.page("/")
+    for path in PAGES:
+        assert "<h1>" in service.page(path)
+
+
+def test_the_first_page_says_how_things_stand(service: Service, day: dict[State, str]) -> None:
+    text = service.page("/")
+    assert "1 fichier refusé : à corriger et à remettre." in text
+    assert re.search(r'<section id="headline" class="headline attention"', text)
+    assert 'href="/factures?part=R">1 facture rejetée à traiter' in text
+    assert text.count("<li class=") == 7
+    assert f'href="/fichiers/{day[State.SENT]}"' in text
+    assert "Transmis, attend l'accusé du concentrateur." in text
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/nothing"])
+def test_pages_are_accessible_and_need_no_script(service: Service, day: dict[State, str], path: str) -> None:
+    response, text = service.ask(path)
+    assert '<html lang="fr">' in text
+    assert text.count("<h1>") == 1
+    assert all(f"<{landmark}" in text for landmark in ("header", "nav", "main", "footer"))
+    assert "<script>" not in text
+    assert " style=" not in text
+    assert " onclick" not in text
+    assert text.count("<table>") == text.count("<caption>")
+    assert all('scope="' in head for head in re.findall(r"<th\b[^>]*>", text))
+    ids = re.findall(r' id="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'(?:for|aria-labelledby|aria-describedby)="([^"]+)"', text)) <= set(ids)
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//', text)
+    assert response.getheader("content-type") == "text/html; charset=utf-8"
+
+
+def test_the_life_of_a_fichier(service: Service, day: dict[State, str]) -> None:
+    text = service.page(f"/fichiers/{day[State.INTEGRATED]}")
+    happened = ["Reçu du logiciel", "Contrôlé", "Signé par la carte", "Scellé", "Transmis", "Pris en charge par"]
+    places = [text.index(f"<span>{words}") for words in happened]
+    assert places == sorted(places)
+    assert "ARL positif" in text
+    assert "45 Droits fermés" in text
+    assert "18,55 €" in text
+
+
+def test_a_refused_fichier_shows_why(service: Service, day: dict[State, str]) -> None:
+    text = service.page(f"/fichiers/{day[State.REFUSED][:10]}")
+    assert "Refusé : Le total de la facture 3 est faux." in text
+    assert re.search(r'12</td><td class="number">55</td><th scope="row">B2-017</th>', text)
+    assert "bloque" in text
+
+
+@pytest.mark.parametrize("key", ["ffff", "%2e%2e", "' OR 1=1 --", "<script>"])
+def test_no_such_fichier(service: Service, day: dict[State, str], key: str) -> None:
+    response, text = service.ask("/fichiers/" + key.replace(" ", "%20").replace("<", "%3C").replace(">", "%3E"))
+    assert response.status == 404
+    assert "<script>" not in text
+    assert "Aucun fichier" in text
+
+
+def test_names_given_by_the_practice_are_not_html(service: Service) -> None:
+    service.made.fichier("x", State.SENT, name="<script>alert(1)</script>.b2")
+    _, text = service.ask("/")
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in text
+
+
+def test_lists_are_narrowed_by_plain_forms(service: Service, day: dict[State, str]) -> None:
+    assert service.page("/fichiers").count('<th scope="row">') == 10
+    assert service.page("/fichiers?etat=REFUSED").count('<th scope="row">') == 1
+    assert "Droits fermés" in service.page("/factures?part=R")
+    assert service.page("/factures?part=R").count('<th scope="row">') == 1
+    assert service.page("/lots?arl=positive").count('<th scope="row">') == 1
+    assert "Aucun lot." in service.page("/lots?arl=negative")
+    assert 'value="R" selected' in service.page("/factures?part=R")
+    assert "RSP_0001.noe" in service.page("/retours")
+
+
+def test_no_pseudonym_is_shown(service: Service, day: dict[State, str]) -> None:
+    asked = [f"/api/v1/{name}" for name in (*API, f"fichiers/{day[State.INTEGRATED]}")]
+    for path in (*PAGES, f"/fichiers/{day[State.INTEGRATED]}", *asked):
+        assert "pseudonym" not in service.ask(path)[1]
+
+
+def test_the_transfer_under_way(service: Service, day: dict[State, str]) -> None:
+    service.paths.progress.parent.mkdir()
+    service.paths.progress.write_text(json.dumps({"fichier": day[State.SEALED], "sent": 3, "size": 4}))
+    assert "B2_asealed.b2 : 75 % transmis" in service.page("/")
+    assert service.api("status")["progress"] == {"fichier": day[State.SEALED], "sent": 3, "size": 4}
+    service.paths.progress.write_text("{")
+    assert "% transmis" not in service.page("/")
+
+
+@pytest.mark.parametrize("name", ["style.css", "live.js", "icon.svg"])
+def test_static_files(service: Service, name: str) -> None:
+    response, text = service.ask(f"/static/{name}")
+    assert response.status == 200
+    assert text
+    assert response.getheader("x-content-type-options") == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/static/home.html", "/static/..%2Fview.py", "/static/"])
+def test_nothing_else_is_static(service: Service, path: str) -> None:
+    assert service.ask(path)[0].status == 404
+
+
+# -- JSON, lamps and page say the same
+
+
+SITUATIONS: list[tuple[tuple[State, ...], tuple[Any, ...] | None, str, set[str]]] = [
+    ((State.INTEGRATED,), None, "ok", {LAMPS[0]}),
+    ((State.CHECKED,), (Scope.CARD, "card", "CPS-ABSENT", "Absente."), "attention", {LAMPS[1]}),
+    ((State.CHECKED,), (Scope.BOX, "disk", "BOX-002", "Le disque est plein."), "fault", {LAMPS[2]}),
+]
+
+
+@pytest.mark.parametrize(("states", "condition", "level", "lamps"), SITUATIONS)
+def test_lamp_page_and_api_are_one_state(
+    service: Service, states: tuple[State, ...], condition: tuple[Any, ...] | None, level: str, lamps: set[str]
+) -> None:
+    for state in states:
+        service.made.fichier(state, state)
+    if condition is not None:
+        service.made.condition(*condition)
+    told = service.api("status")
+    assert told["level"] == level
+    text = service.page("/")
+    assert f'class="headline {level}"' in text
+    assert told["sentence"].replace("\u00a0", " ") in text
+    for rung in told["rungs"]:
+        assert rung["text"].replace("\u00a0", " ") in text
+    service.eventually(lambda: service.burning() == lamps)
+
+
+def test_the_lamp_blinks_while_a_signature_is_awaited(service: Service) -> None:
+    service.made.fichier("x", State.CHECKED)
+    service.made.condition(Scope.CARD, "card", "CPS-LOCKED", "Le code porteur est attendu.")
+    service.eventually(lambda: (service.leds / ORANGE / "trigger").read_text() == "timer")
+    assert service.api("status")["signature"] is True
+
+
+def test_the_api_lists(service: Service, day: dict[State, str]) -> None:
+    assert len(service.api("fichiers")["fichiers"]) == 10
+    assert service.api("fichiers?state=REFUSED")["fichiers"][0]["text"].startswith("Refusé : ")
+    assert [lot["text"] for lot in service.api("lots?arl=positive")["lots"]] == ["ARL positif"]
+    assert service.api("factures?part=R")["factures"][0]["amc_text"] == "rejetée"
+    assert service.api("factures")["sums"]["factures"] == 26
+    assert service.api("returns")["returns"][0]["name"] == "RSP_0001.noe"
+    one = service.api(f"fichiers/{day[State.REFUSED]}")
+    assert [found["code"] for found in one["findings"]] == ["B2-017"]
+    assert [event["verb"] for event in one["events"]] == ["receive", "refuse"]
+    assert service.api("fichiers/ffff", 404)["code"] == "HTTP-404"
+    assert service.api("status")["counts"] == {
+        "CHECKED": 1, "INTEGRATED": 4, "RECEIVED": 1, "REFUSED": 1, "SEALED": 1, "SENT": 1, "SIGNED": 1, "held": 0,
+    }  # fmt: skip
+
+
+def test_without_a_board_the_page_says_that_the_gateway_restarts(service: Service) -> None:
+    service.eventually(lambda: service.burning() == {GREEN})
+    service.made.board.close()
+    service.paths.board.unlink()
+    assert "La passerelle redémarre." in service.page("/")
+    for path in PAGES[1:]:
+        assert "La passerelle redémarre." in service.page(path, 503)
+    assert service.api("status", 503)["sentence"] == "La passerelle redémarre."
+    assert service.api("fichiers", 503) == {
+        "code": "STA-001", "text": "La passerelle redémarre. Réessayez dans un instant.",
+    }  # fmt: skip
+    service.eventually(lambda: service.burning() == {ORANGE})
+    service.made.show()
+    service.eventually(lambda: service.burning() == {GREEN})
+    assert "La passerelle est prête" in service.page("/")
+
+
+def test_events_tell_of_each_change(service: Service) -> None:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as peer:
+        peer.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        received = b""
+        while b"event: hello" not in received:
+            received += peer.recv(4096)
+        time.sleep(0.2)
+        service.made.fichier("x", State.RECEIVED)
+        while b"event: change" not in received:
+            received += peer.recv(4096)
+
+
+# -- the signature
+
+
+def test_what_is_about_to_be_signed_is_shown(service: Service, day: dict[State, str]) -> None:
+    service.card.wait_for(day[State.CHECKED])
+    text = service.page("/")
+    assert "3 lots, 41 factures, 2 318,40 €, Dr Élise Martin" in text
+    assert "B2_achecked.b2" in text
+    field = re.search(r'<input id="code"[^>]*>', text)
+    assert field is not None
+    assert all(part in field[0] for part in ('type="password"', 'inputmode="numeric"', 'autocomplete="off"'))
+    assert "http-equiv" not in text  # a page that reloads itself would take the code from under the fingers
+    told = service.api("card")
+    assert (told["lots"], told["factures"], told["total"], told["root"]) == (3, 41, 231840, ROOT)
+
+
+def test_a_code_signs_what_was_shown(service: Service, day: dict[State, str]) -> None:
+    service.card.wait_for(day[State.CHECKED])
+    response, _ = service.sign()
+    assert (response.status, response.getheader("location")) == (303, "/?signature=ok")
+    assert service.card.unlocks == [{"op": "unlock", "pin": "1234", "root": ROOT}]
+    assert "Code accepté" in service.page("/?signature=ok")
+
+
+def test_a_refused_code_is_said_and_never_repeated(service: Service, day: dict[State, str]) -> None:
+    service.card.wait_for(day[State.CHECKED], tries=2)
+    service.card.answer = {"ok": False, "code": "CPS-63C", "text": "Code refusé, essais restants : 2.", "tries": 2}
+    response, text = service.sign(code="98761234")
+    assert response.status == 422
+    assert 'role="alert" id="refus">Code refusé, essais restants : 2.' in text
+    assert "2 essais restants" in text
+    assert "98761234" not in text
+
+
+def test_the_last_try_is_a_person_s_decision(service: Service, day: dict[State, str]) -> None:
+    service.card.wait_for(day[State.CHECKED], tries=1)
+    assert 'name="dernier" type="checkbox" value="oui" required' in service.page("/")
+    assert service.sign(dernier="oui")[0].status == 303
+    assert [ask["op"] for ask in service.card.unlocks] == ["unlock-last-try"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"jeton": "wrong"}, 403),
+        ({"jeton": "é"}, 403),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": None}, 403),
+        ({"code": "12"}, 422),
+        ({"code": "abcd"}, 422),
+        ({"code": "1234\n"}, 422),
+    ],
+)
+def test_what_is_not_our_form_reaches_no_card(
+    service: Service, day: dict[State, str], changed: dict[str, Any], status: int
+) -> None:
+    service.card.wait_for(day[State.CHECKED])
+    assert service.sign(**changed)[0].status == status
+    assert service.card.unlocks == []
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        ({"pin": "1234", "root": ROOT}, {}, 200),
+        ({"pin": "1234", "root": ROOT, "last_try": True}, {}, 200),
+        ({"pin": "12", "root": ROOT}, {}, 422),
+        ({"pin": 1234, "root": ROOT}, {}, 400),
+        ({"root": ROOT}, {}, 400),
+        (["pin", "root"], {}, 400),
+        ({"pin": "1234", "root": ROOT}, {"origin": "http://evil.example"}, 403),
+        ({"pin": "1234", "root": ROOT}, {"content_type": "text/plain"}, 415),
+        ({"pin": "1" * 2000, "root": ROOT}, {}, 413),
+    ],
+)
+def test_unlock_by_the_api(service: Service, body: Any, headers: dict[str, str], status: int) -> None:
+    content = {"content_type": "application/json", **headers}
+    response, text = service.ask("/api/v1/card/unlock", "POST", json.dumps(body).encode(), **content)
+    assert response.status == status
+    assert "1234" not in text
+    assert len(service.card.unlocks) == (status == 200)
+
+
+def test_a_card_service_that_is_not_there(service: Service, day: dict[State, str]) -> None:
+    service.card.wait_for(day[State.CHECKED])
+    assert "À signer" in service.page("/")
+    service.card.gone = True
+    assert '<h2 id="signature-title">' not in service.page("/")
+    assert service.api("card", 503)["code"] == "CPS-SERVICE"
+    service.card.gone = False
+    form = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', service.ask("/")[1]))
+    service.card.gone = True
+    response, text = service.ask(
+        "/signature", "POST", urlencode({**form, "code": "1234"}).encode(),
+        content_type="application/x-www-form-urlencoded", origin=f"http://127.0.0.1:{service.port}",
+    )  # fmt: skip
+    assert response.status == 503
+    assert "Le service de la carte ne répond pas." in text
+
+
+# -- in a browser
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("chromium is not installed")
+    with Chromium(program, tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+@pytest.fixture
+def chromium(service: Service, browser: Chromium) -> Iterator[Chromium]:
+    """The browser, with no page of another test's service."""
+    browser.events.clear()
+    yield browser
+    browser.call("Page.navigate", url="about:blank")
+
+
+def test_a_browser_keeps_the_page_fresh_and_the_code_that_is_typed(
+    service: Service, day: dict[State, str], chromium: Chromium
+) -> None:
+    service.card.wait_for(day[State.CHECKED])
+    chromium.open(f"http://127.0.0.1:{service.port}/")
+    chromium.evaluate("document.getElementById('code').value = '12'")
+    service.made.fichier("live", State.RECEIVED, name="LIVE.b2")
+    chromium.wait("document.getElementById('recent').textContent.includes('LIVE.b2')")
+    service.card.items[0]["count"] = 42
+    service.made.condition(Scope.BOX, "disk", "BOX-002", "Le disque est plein.")
+    chromium.wait("document.getElementById('headline').classList.contains('fault')")
+    assert chromium.evaluate("document.getElementById('code').value") == "12"
+    chromium.evaluate("document.getElementById('code').value = ''")
+    service.made.fichier("live2", State.RECEIVED)
+    chromium.wait("document.getElementById('signature').textContent.includes('42 factures')")
+    assert chromium.picture().startswith(b"\x89PNG")
+    assert chromium.complaints() == []
+
+
+def test_a_browser_submits_the_code(service: Service, day: dict[State, str], chromium: Chromium) -> None:
+    service.card.wait_for(day[State.CHECKED])
+    chromium.open(f"http://127.0.0.1:{service.port}/")
+    chromium.evaluate(
+        "document.getElementById('code').value = '1234'; document.querySelector('button.primary').click()"
+    )
+    chromium.wait("document.body.textContent.includes('Code accepté')")
+    assert service.card.unlocks == [{"op": "unlock", "pin": "1234", "root": ROOT}]
+    assert chromium.complaints() == []
+
+
+@pytest.mark.parametrize("width", [390, 1180])
+def test_pages_fit_a_phone_and_a_desk(service: Service, day: dict[State, str], chromium: Chromium, width: int) -> None:
+    chromium.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
+    for path in (*PAGES, f"/fichiers/{day[State.INTEGRATED]}", f"/fichiers/{day[State.REFUSED]}"):
+        chromium.open(f"http://127.0.0.1:{service.port}{path}")
+        assert chromium.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert chromium.evaluate("getComputedStyle(document.body).marginTop") == "0px"  # the style sheet applies
+    assert chromium.complaints() == []
+
+
+def test_the_service_is_small(tmp_path: Path) -> None:
+    """In a process of its own: no cryptography, no card library, and little memory after a page was served."""
+    program = """
+import asyncio, sys
+from pathlib import Path
+from gateway.config import Paths
+from gateway.process.runtime import Runtime
+from gateway.services.status import StatusSettings, run
+folder = Path(sys.argv[1])
+async def main():
+    runtime = Runtime("status")
+    ready = asyncio.Event()
+    runtime.ready = ready.set
+    paths = Paths(state=folder, runtime=folder)
+    task = asyncio.create_task(run(runtime, paths, StatusSettings(port=int(sys.argv[2]), leds=folder)))
+    await ready.wait()
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(sys.argv[2]))
+    writer.write(b"GET / HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n")
+    assert b"redemarre" in (await reader.read()).replace("é".encode(), b"e")
+    runtime.stop.set()
+    await task
+asyncio.run(main())
+heavy = {"cryptography", "asn1crypto", "smartcard", "gateway.envelope"} & set(sys.modules)
+memory = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS")]
+print(sorted(heavy), int(memory[0].split()[1]))
+"""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    told = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path), str(port)], capture_output=True, text=True, timeout=60
+    )
+    assert told.returncode == 0, told.stderr
+    heavy, memory = told.stdout.strip().rsplit(" ", 1)
+    assert heavy == "[]"
+    assert int(memory) < 45_000
