@@ -1,0 +1,289 @@
+"""The requester's side: connect to a partner, send a file, pull a file, leave a message.
+
+Rules: what the peer refuses becomes ``Refused`` or ``Deferred`` by the diagnostics table; a line that cannot
+be had, breaks or stalls is ``Deferred`` of the route. Once ACK(TRANS.END) says 0.000 the transfer has
+succeeded, whatever happens to the line after it. A restart repeats the identity; where the peer has no
+context for it, ``RestartRefused`` says that a new transfer is due.
+It keeps no restart context and retries nothing: that is the caller's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import BinaryIO
+
+from gateway.errors import Deferred, Scope, Trouble
+from gateway.link.flow import (
+    OK,
+    Interrupted,
+    Receiving,
+    begin_sending,
+    collect,
+    guarded,
+    hear,
+    interrupt,
+    said,
+    transmit,
+)
+from gateway.link.line import USUAL, Line, Timers, abort_code
+from gateway.pesit import diagnostics, states, transfer
+from gateway.pesit.codec import Fpdu
+from gateway.pesit.diagnostics import SUCCESS
+from gateway.pesit.framing import Framing
+from gateway.pesit.parameters import Value
+from gateway.pesit.session import Session
+from gateway.pesit.transfer import Identity, Sync, SyncPoint
+
+MIXED = 2
+VERSION_E = 2
+_LINGER = 1.0
+"""Seconds that a failed connection may take to go, before it is cut."""
+
+
+@dataclass(frozen=True)
+class Partner:
+    """Whom to call and how: ``requester`` and ``server`` are PI 3 and 4 of CONNECT, ``password`` PI 5."""
+
+    host: str
+    port: int
+    requester: str
+    server: str
+    password: str = ""
+    framing: Framing = Framing.PREFIXED
+    sync_kb: int = 128
+    window: int = 4
+    bare_abort: bool = False
+    timers: Timers = USUAL
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A transfer that succeeded: ``size`` of the file, ``moved`` bytes this time from point ``restarted_from``."""
+
+    identity: Identity
+    size: int
+    articles: int
+    moved: int
+    restarted_from: int
+
+
+class RestartRefused(Deferred):
+    """The peer has no context for this restart: make a new transfer, with a new PI 13."""
+
+
+@asynccontextmanager
+async def connect(partner: Partner, ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[Connection]:
+    """A connection in CN03; RELEASE at the end, ABORT when it is left in the middle of something.
+
+    ``Deferred(ROUTE)`` when the partner cannot be joined, by the diagnostics table when it answers RCONNECT.
+    """
+    line = await _join(partner, ssl_context)
+    try:
+        await _identify(line, partner)
+        yield Connection(line)
+    except BaseException as cause:
+        await _part(line, cause)
+        raise
+    await _part(line, None)
+
+
+async def _join(partner: Partner, ssl_context: ssl.SSLContext | None) -> Line:
+    session = Session(states.REQUESTER, partner.framing, bare_abort=partner.bare_abort)
+    where = f"{partner.host}:{partner.port}"
+    try:
+        async with asyncio.timeout(partner.timers.connect):
+            _, line = await asyncio.get_running_loop().create_connection(
+                lambda: Line(session, partner.timers),
+                partner.host,
+                partner.port,
+                ssl=ssl_context,
+                ssl_shutdown_timeout=_LINGER if ssl_context else None,
+            )
+    except TimeoutError:
+        raise Deferred("PES-UNREACHABLE", f"{where} ne répond pas.", Scope.ROUTE) from None
+    except ssl.SSLError as cause:
+        text = f"La liaison chiffrée avec {where} ne s'établit pas ({cause.reason})."
+        raise Deferred("PES-TLS", text, Scope.ROUTE) from cause
+    except OSError as cause:
+        text = f"{where} ne peut pas être joint ({cause.strerror or cause})."
+        raise Deferred("PES-UNREACHABLE", text, Scope.ROUTE) from cause
+    return line
+
+
+async def _identify(line: Line, partner: Partner) -> None:
+    sync = Sync(partner.sync_kb, partner.window)
+    values: dict[int, Value] = {3: partner.requester, 4: partner.server, 6: VERSION_E, 7: sync.coded(), 22: MIXED}
+    line.say(Fpdu("CONNECT", values | ({5: partner.password} if partner.password else {})))
+    reply = await line.next("réponse à CONNECT", line.timers.answer)
+    if isinstance(reply, Fpdu) and reply.name == "RCONNECT":
+        raise diagnostics.trouble(reply.diagnostic, reply.text(29) or reply.text(99))
+
+
+async def _part(line: Line, cause: BaseException | None) -> None:
+    """End the connection: politely in CN03, by ABORT elsewhere."""
+    at_rest = line.session.state == "CN03A" and (cause is None or isinstance(cause, Trouble))
+    if at_rest:
+        with suppress(Trouble):
+            line.say(Fpdu("RELEASE", OK))
+            await hear(line, "RELCONF")
+        line.close()
+    else:
+        line.abort(abort_code(cause) if cause else "3.316")
+    await line.gone(_LINGER)
+
+
+class Connection:
+    """A partner that answered: one file or message at a time, any number one after the other."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    async def send(
+        self,
+        identity: Identity,
+        source: BinaryIO,
+        restart: SyncPoint | None = None,
+        progress: Callable[[int], None] = lambda offset: None,
+        acknowledged: Callable[[SyncPoint], None] = lambda point: None,
+    ) -> Outcome:
+        """Send ``source`` (buffered, seekable) as ``identity``.
+
+        ``restart`` is the last point that an earlier attempt gave to ``acknowledged``, which is called with
+        the point at which sending starts and with each one that the peer acknowledges; it may block to record
+        the point. ``progress`` is called with the offset. ``RestartRefused``, ``Refused`` or ``Deferred``.
+        """
+        size = source.seek(0, io.SEEK_END)
+        identity = replace(identity, reserved_kb=identity.reserved_kb or -(-size // 1024))
+        restarting = restart is not None
+        await self._ask(transfer.create(identity, restart=restarting), "ACK(CREATE)", restarting)
+        async with self._selection():
+            await self._ask(Fpdu("ORF"), "ACK(ORF)", False)
+            reply = await self._ask(Fpdu("WRITE"), "ACK(WRITE)", restarting)
+            start = (restart or SyncPoint()).later(reply.number(18), identity.article_length)
+            if start is None or start.offset > size:
+                await interrupt(self._line, _unknown_point(reply.number(18)), "2.228")
+            source.seek(start.offset)
+            begin_sending(self._line, start, identity.article_length)
+            await transmit(self._line, source, identity.article_length, acknowledged, progress)
+            self._line.say(Fpdu("TRANS.END", self._line.session.transfer.counts))
+            _check_end(self._line, await hear(self._line, "ACK(TRANS.END)", self._line.timers.store, acknowledged))
+        return self._outcome(identity)
+
+    async def pull(
+        self, request: Identity, selected: Callable[[Identity], Receiving], *, restart: bool = False
+    ) -> Outcome | None:
+        """Fetch the file that ``request`` asks for, None when there is none (2.205).
+
+        ``selected`` gets the identity that the server gave, commits it and says where the data go. For a
+        ``restart`` the request is that identity, and the point is ``Receiving.position``.
+        """
+        try:
+            reply = await self._ask(transfer.select(request, restart=restart), "ACK(SELECT)", restart)
+        except Trouble as cause:
+            if cause.code == "PES-2.205" and not restart:
+                return None
+            raise
+        identity = _selected(request, reply)
+        async with self._selection():
+            receiving = selected(identity)
+            try:
+                await self._fetch(receiving, restart, identity.article_length)
+            except Interrupted as interrupted:
+                receiving.abandon(interrupted.cause, keep=interrupted.keep)
+                raise
+            except Trouble as cause:
+                receiving.abandon(cause, keep=not isinstance(cause, RestartRefused))
+                raise
+        return self._outcome(identity)
+
+    async def message(self, identity: Identity, text: str = "") -> str | None:
+        """Leave a message about the file of ``identity``; the text of the answer, if there is one.
+
+        For the acknowledgement of a file received, ``identity`` is that file's ``answering()``.
+        """
+        reply = await self._ask(transfer.message(identity, text), "ACK(MSG)", False)
+        return reply.text(91) or None
+
+    async def _fetch(self, receiving: Receiving, restart: bool, article_length: int) -> None:
+        line = self._line
+        await self._ask(Fpdu("ORF"), "ACK(ORF)", False)
+        start = receiving.position() if restart else SyncPoint()
+        receiving.truncate(start)
+        line.session.begin(start)
+        await self._ask(Fpdu("READ", {18: start.number}), "ACK(READ)", restart)
+        await collect(line, receiving, article_length)
+        accounts = line.session.transfer
+        await guarded(line, partial(receiving.end, accounts.offset, accounts.articles))
+        line.say(Fpdu("TRANS.END", line.session.transfer.counts))
+        _check_end(line, await hear(line, "ACK(TRANS.END)", line.timers.store))
+
+    async def _ask(self, request: Fpdu, answer: str, restarting: bool) -> Fpdu:
+        """Say ``request``, return its positive answer; the trouble that a negative one stands for, raised."""
+        self._line.say(request)
+        reply = await hear(self._line, answer)
+        if reply.diagnostic == SUCCESS:
+            return reply
+        cause = said(reply)
+        if restarting and diagnostics.row_of(reply.diagnostic).forgotten:
+            raise RestartRefused(cause.code, cause.text, Scope.FICHIER)
+        raise cause
+
+    @asynccontextmanager
+    async def _selection(self) -> AsyncIterator[None]:
+        """A selected file: left for CN03 whatever became of it, if the line still allows."""
+        try:
+            yield
+        except Interrupted as interrupted:
+            await self._leave(diagnostics.code_of(interrupted.cause, "2.299"))
+            raise interrupted.cause from None
+        except Trouble as cause:
+            await self._leave(diagnostics.code_of(cause, "2.299"))
+            raise
+        await self._leave(SUCCESS)
+
+    async def _leave(self, code: str) -> None:
+        """Go back to CN03 from where the file stands; a line that breaks here changes nothing any more."""
+        line, reason = self._line, {2: diagnostics.encode(code)}
+        with suppress(Trouble):
+            if line.session.state.startswith("OF02"):
+                line.say(Fpdu("CRF", reason))
+                await hear(line, "ACK(CRF)", line.timers.store)
+            if line.session.state.startswith("SF03"):
+                line.say(Fpdu("DESELECT", reason))
+                await hear(line, "ACK(DESELECT)")
+
+    def _outcome(self, identity: Identity) -> Outcome:
+        accounts = self._line.session.transfer
+        moved = accounts.offset - accounts.start.offset
+        return Outcome(identity, accounts.offset, accounts.articles, moved, accounts.start.number)
+
+
+def _unknown_point(number: int) -> RestartRefused:
+    text = f"Le correspondant reprend au point {number}, que ce transfert ne connaît pas."
+    return RestartRefused("PES-2.228", text, Scope.FICHIER)
+
+
+def _selected(request: Identity, reply: Fpdu) -> Identity:
+    """What the server says of the file, with what only the request says (F-100)."""
+    given = transfer.identity_of(reply)
+    return replace(
+        given,
+        transfer_id=given.transfer_id or request.transfer_id,
+        initial_sender=request.initial_sender,
+        final_receiver=request.final_receiver,
+        entity=request.entity,
+        priority=request.priority,
+    )
+
+
+def _check_end(line: Line, reply: Fpdu) -> None:
+    if reply.diagnostic != SUCCESS:
+        raise said(reply)
+    if not line.session.transfer.matches(reply, articles=False):
+        raise diagnostics.trouble("3.319")
