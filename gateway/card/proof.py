@@ -1,0 +1,55 @@
+"""What is signed together, and the message by which a card proves that it was there.
+
+A batch is the set of items that a person was shown and unlocked.  Its root binds them: SHA-256 over the domain
+``oct-gateway/batch/1`` and the sorted SHA-256 digests of the items' canonical JSON.  The proof is the card's
+signature, by its authentication key, over ``proof_message``; whoever verifies it uses the same function.
+
+It deliberately imports nothing of the card: the keeper and the concentrator use it too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from gateway.formats import canonical
+
+_BATCH_DOMAIN = b"oct-gateway/batch/1"
+_PROOF_DOMAIN = b"oct-gateway/card-auth/1"
+_SHA256_INFO = bytes.fromhex("3031300D060960864801650304020105000420")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One fichier to sign: SHA-256 of its content, factures, euro cents, lots, emitter, challenge of the OCT if any."""
+
+    fichier: str
+    digest: bytes
+    count: int
+    total: int
+    lots: int
+    emitter: str
+    challenge: bytes | None
+
+    def plain(self) -> dict[str, Any]:
+        """The item as JSON carries it: bytes in lower-case hexadecimal."""
+        challenge = None if self.challenge is None else self.challenge.hex()
+        return asdict(self) | {"digest": self.digest.hex(), "challenge": challenge}
+
+
+def batch_root(items: Iterable[Item]) -> bytes:
+    """The 32 bytes that stand for exactly these items, in whatever order."""
+    leaves = sorted(hashlib.sha256(canonical.encode(item.plain())).digest() for item in items)
+    return hashlib.sha256(_BATCH_DOMAIN + b"".join(leaves)).digest()
+
+
+def proof_message(box_id: str, challenge: bytes, root: bytes) -> bytes:
+    """What the authentication key signs (PKCS#1 v1.5, SHA-256), once per challenge of a batch."""
+    return _PROOF_DOMAIN + box_id.encode() + challenge + root
+
+
+def digest_info(message: bytes) -> bytes:
+    """DER of DigestInfo(SHA-256) of ``message``, 51 bytes (RFC 8017 §9.2): the input of INTERNAL AUTHENTICATE."""
+    return _SHA256_INFO + hashlib.sha256(message).digest()

@@ -1,0 +1,277 @@
+"""The card's two sockets: JSON, one line asked, one line answered.
+
+``sign.sock`` (the keeper's)
+    {"op": "offer", "items": [{fichier, digest, count, total, lots, emitter, challenge|null}], "wait": seconds}
+        → {"card": {state, code, text, holder, serial, tries, valid_until}, "root", "signed": [{fichier, attributes,
+        signature, certificate, authentication: {challenge, origin, signature, certificate, root, at}}],
+        "refused": [{fichier, code, text}]}
+    {"op": "confirm", "fichiers": […]} → {"ok": true}
+``unlock.sock`` (status's)
+    {"op": "pending"} → {"card", "root", "items": [{fichier, count, total, lots, emitter}], "policy"}
+    {"op": "unlock" | "unlock-last-try", "pin", "root"} → {"ok": true} once the card has taken the code
+    {"op": "forget"} → {"ok": true}
+Anything else, and whatever is refused: {"ok": false, "code", "text"}, for unlock with "tries" too.
+
+Digests, roots and challenges are hexadecimal in requests, as is "root" everywhere; what is signed is base64.  An
+offer is answered with whatever is new on its connection: at once the first time or where an answer waits,
+later when the card's condition changes or something is signed, at the latest after "wait".
+
+Rules: a request has exactly the fields above; no answer repeats anything of a request; who may connect is the
+mode of the socket.  It deliberately decides nothing: ``signer`` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from gateway.card.client import LONGEST_LINE
+from gateway.card.pin import Pin
+from gateway.card.proof import Item
+from gateway.card.reader import Readers
+from gateway.card.session import Cards, Proof, Signed
+from gateway.card.settings import CardSettings
+from gateway.card.signer import Signer
+from gateway.errors import Refused, Scope, Trouble
+from gateway.formats import canonical
+
+LONGEST_WAIT = 60.0
+LARGEST_NUMBER = 10**15
+_REQUEST = "La demande à la carte"
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _OfferedItem:
+    fichier: Annotated[str, canonical.Form(r"[\x21-\x7e]{1,128}")]
+    digest: canonical.Digest
+    count: int
+    total: int
+    lots: int
+    emitter: canonical.Short
+    challenge: Annotated[str, canonical.Form(r"([0-9a-f]{2}){8,64}")] | None
+
+
+@dataclass(frozen=True)
+class _Offer:
+    op: str
+    items: tuple[_OfferedItem, ...]
+    wait: float
+
+
+@dataclass(frozen=True)
+class _Confirm:
+    op: str
+    fichiers: tuple[canonical.Short, ...]
+
+
+@dataclass(frozen=True)
+class _Plain:
+    op: str
+
+
+@dataclass(frozen=True)
+class _Unlock:
+    op: str
+    pin: Annotated[str, canonical.Form(r"[0-9]{4,8}")]
+    root: canonical.Digest
+
+
+class _Talk:
+    """One connection: the answers to its requests, and how much of the news it has had."""
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+        self._told = -1
+        self._given: set[str] = set()
+
+    async def offer(self, request: _Offer) -> Answer:
+        items = [_item(item) for item in request.items]
+        if not 0 <= request.wait <= LONGEST_WAIT:
+            raise Refused("CPS-REQUEST", f"{_REQUEST} attend trop longtemps.", Scope.BOX)
+        pending = self._signer.pending
+        pending.offer(items)
+        if self._names() <= self._given:
+            await self._signer.news(self._told, request.wait)
+        self._told, self._given = self._signer.version, self._names()
+        refused = [{"fichier": name, "code": why.code, "text": why.text} for name, why in pending.refusals().items()]
+        return {
+            "card": asdict(self._signer.condition),
+            "root": pending.root().hex(),
+            "signed": [_signed(signed) for signed in pending.answers()],
+            "refused": refused,
+        }
+
+    def _names(self) -> set[str]:
+        """The fichiers of which there is something to say."""
+        pending = self._signer.pending
+        return {signed.fichier for signed in pending.answers()} | pending.refusals().keys()
+
+    async def confirm(self, request: _Confirm) -> Answer:
+        self._signer.pending.confirm(request.fichiers)
+        self._given -= set(request.fichiers)
+        return {"ok": True}
+
+    async def pending(self, _: _Plain) -> Answer:
+        root, items = self._signer.pending.show()
+        return {
+            "card": asdict(self._signer.condition),
+            "root": root.hex(),
+            "items": [_shown(item) for item in items],
+            "policy": self._signer.settings.policy,
+        }
+
+    async def unlock(self, request: _Unlock) -> Answer:
+        pin = Pin(request.pin.encode())
+        try:
+            await self._signer.unlock(pin, bytes.fromhex(request.root), request.op == "unlock-last-try")
+        except Trouble as trouble:
+            return _refusal(trouble) | {"tries": self._signer.condition.tries}
+        return {"ok": True}
+
+    async def forget(self, _: _Plain) -> Answer:
+        self._signer.forget()
+        return {"ok": True}
+
+
+_Asks = Mapping[str, tuple[type, Callable[[_Talk, Any], Awaitable[Answer]]]]
+
+SIGN: _Asks = {"offer": (_Offer, _Talk.offer), "confirm": (_Confirm, _Talk.confirm)}
+UNLOCK: _Asks = {
+    "pending": (_Plain, _Talk.pending),
+    "unlock": (_Unlock, _Talk.unlock),
+    "unlock-last-try": (_Unlock, _Talk.unlock),
+    "forget": (_Plain, _Talk.forget),
+}
+"""What may be asked on each socket: the request's shape and who answers it."""
+
+
+async def serve(
+    sign_socket: socket.socket,
+    unlock_socket: socket.socket,
+    settings: CardSettings,
+    stop: asyncio.Event,
+    ready: Callable[[], None],
+    alive: Callable[[], None],
+) -> None:
+    """Serve both listening sockets until ``stop``; ``ready`` once, ``alive`` after each step of the card."""
+    signer = Signer(settings, Cards(Readers()), stop, alive)
+    async with asyncio.TaskGroup() as group:
+        talks: set[asyncio.Task[None]] = set()
+        servers = [
+            await _listen(sign_socket, signer, SIGN, group, talks),
+            await _listen(unlock_socket, signer, UNLOCK, group, talks),
+        ]
+        ready()
+        await signer.run()
+        for server in servers:
+            server.close()
+        for talk in talks:
+            talk.cancel()
+
+
+async def _listen(
+    listener: socket.socket, signer: Signer, asks: _Asks, group: asyncio.TaskGroup, talks: set[asyncio.Task[None]]
+) -> asyncio.Server:
+    """Serve ``listener``; each connection is a task of ``group``, so that a bug in one ends the service."""
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talk = group.create_task(_converse(_Talk(signer), asks, reader, writer))
+        talks.add(talk)
+        talk.add_done_callback(talks.discard)
+
+    return await asyncio.start_unix_server(connected, sock=listener, limit=LONGEST_LINE)
+
+
+async def _converse(talk: _Talk, asks: _Asks, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while line := await _line(reader):
+            writer.write(canonical.encode(await _answer(talk, asks, line)) + b"\n")
+            await writer.drain()
+    except ConnectionError:
+        return
+    except asyncio.LimitOverrunError:
+        too_long = Refused("CPS-REQUEST", f"{_REQUEST} est trop longue.", Scope.BOX)
+        writer.write(canonical.encode(_refusal(too_long)) + b"\n")
+    finally:
+        writer.close()
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    """The next line; empty at the end of the connection."""
+    try:
+        return await reader.readuntil(b"\n")
+    except asyncio.IncompleteReadError:
+        return b""
+
+
+async def _answer(talk: _Talk, asks: _Asks, line: bytes) -> Answer:
+    try:
+        request, act = _request(asks, line)
+        return await act(talk, request)
+    except Trouble as trouble:
+        return _refusal(trouble)
+
+
+def _request(asks: _Asks, line: bytes) -> tuple[Any, Callable[[_Talk, Any], Awaitable[Answer]]]:
+    try:
+        plain = json.loads(line)
+        kind, act = asks[plain["op"]]
+        written = canonical.encode(plain)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Refused("CPS-REQUEST", f"{_REQUEST} n'est pas de celles prévues.", Scope.BOX) from None
+    return canonical.decode(kind, written, "CPS-REQUEST", _REQUEST), act
+
+
+def _refusal(trouble: Trouble) -> Answer:
+    return {"ok": False, "code": trouble.code, "text": trouble.text}
+
+
+def _item(asked: _OfferedItem) -> Item:
+    if asked.count < 0 or asked.lots < 0 or max(asked.count, asked.lots, abs(asked.total)) > LARGEST_NUMBER:
+        raise Refused("CPS-REQUEST", f"{_REQUEST} porte un nombre hors des bornes.", Scope.BOX)
+    challenge = None if asked.challenge is None else bytes.fromhex(asked.challenge)
+    return Item(
+        asked.fichier, bytes.fromhex(asked.digest), asked.count, asked.total, asked.lots, asked.emitter, challenge
+    )
+
+
+def _shown(item: Item) -> Answer:
+    return {
+        "fichier": item.fichier,
+        "count": item.count,
+        "total": item.total,
+        "lots": item.lots,
+        "emitter": item.emitter,
+    }
+
+
+def _signed(signed: Signed) -> Answer:
+    return {
+        "fichier": signed.fichier,
+        "attributes": _base64(signed.attributes),
+        "signature": _base64(signed.signature),
+        "certificate": _base64(signed.certificate),
+        "authentication": _proof(signed.proof),
+    }
+
+
+def _proof(proof: Proof) -> Answer:
+    return {
+        "challenge": _base64(proof.challenge),
+        "origin": proof.origin,
+        "signature": _base64(proof.signature),
+        "certificate": _base64(proof.certificate),
+        "root": proof.root.hex(),
+        "at": proof.at.isoformat(),
+    }
+
+
+def _base64(value: bytes) -> str:
+    return b64encode(value).decode("ascii")

@@ -1,0 +1,176 @@
+"""``gateway card list|info|authenticate|sign|change-pin|unblock``: the CPS in the reader, by hand.
+
+The code is asked on the terminal, or read from ``--pin-file``; it is never an argument, for arguments are seen by
+every program.  A signature made here carries no claim about a fichier: it is a plain CMS signature of a file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from gateway.card.cps import ATRS, Cps
+from gateway.card.proof import digest_info, proof_message
+from gateway.card.reader import Readers
+from gateway.card.session import Cards
+from gateway.envelope import algorithms, signed
+from gateway.envelope.attributes import signed_attributes
+from gateway.errors import Refused, Scope
+
+_ALGORITHM = "rsa-pkcs1-sha256"
+_TERMINAL = "gateway card authenticate"
+_NO_BATCH = bytes(32)
+
+
+def register(subparsers: Any) -> None:
+    """Add ``card`` and its verbs; each sets ``act``, from the arguments to the exit code."""
+    card = subparsers.add_parser("card", help="la carte CPS dans le lecteur")
+    verbs = card.add_subparsers(dest="verb", required=True, metavar="VERBE")
+
+    def verb(name: str, words: str, act: Callable[[argparse.Namespace], int], *codes: str) -> Any:
+        parser = verbs.add_parser(name, help=words)
+        for code in codes:
+            parser.add_argument(f"--{code}-file", type=Path, metavar="FICHIER", help=_ASKED[code])
+        parser.set_defaults(act=act)
+        return parser
+
+    for listing in (
+        verb("list", "les lecteurs et ce qui s'y trouve", list_readers),
+        verb("info", "titulaire, essais restants, validité ; sans code", show_card),
+    ):
+        listing.add_argument("--json", action="store_true", help="pour un programme")
+    verb("authenticate", "faire prouver à la carte qu'elle porte sa clé", authenticate, "pin")
+    sign = verb("sign", "signer un fichier (CMS)", sign_file, "pin")
+    sign.add_argument("file", type=Path, metavar="FILE")
+    sign.add_argument("out", type=Path, metavar="OUT")
+    verb("change-pin", "changer le code porteur", change_pin, "pin", "new-pin")
+    verb("unblock", "débloquer la carte et lui donner un nouveau code", unblock, "puk", "new-pin")
+
+
+_NO_CPS = {None: "vide", b"": "carte muette"}
+_ASKED = {"pin": "Code porteur", "new-pin": "Nouveau code porteur", "puk": "Code de déblocage"}
+
+
+def list_readers(arguments: argparse.Namespace) -> int:
+    """One line per reader."""
+    rows = []
+    for slot in Readers().look():
+        model = ATRS.get(slot.atr or b"")
+        words = model.value if model else _NO_CPS.get(slot.atr, "autre carte")
+        rows.append({"reader": slot.reader, "card": words, "atr": slot.atr.hex() if slot.atr else None})
+    lines = [f"{row['reader']} : {row['card']}" for row in rows]
+    print(json.dumps(rows, ensure_ascii=False) if arguments.json else "\n".join(lines))
+    return 0
+
+
+def show_card(arguments: argparse.Namespace) -> int:
+    """What is known without a code."""
+    sight = Cards(Readers()).look()
+    row = {
+        "holder": sight.holder,
+        "serial": sight.contents.serial,
+        "tries": sight.tries,
+        "valid_until": sight.valid_until.date().isoformat(),
+    }
+    if arguments.json:
+        print(json.dumps(row, ensure_ascii=False))
+        return 0
+    print(f"Titulaire : {sight.holder}")
+    print(f"Carte : {sight.contents.serial}, certificats valables jusqu'au {sight.valid_until:%d/%m/%Y}")
+    print(f"Essais de code restants : {sight.tries}")
+    return 0
+
+
+def authenticate(arguments: argparse.Namespace) -> int:
+    """INTERNAL AUTHENTICATE over a nonce, checked with the card's own certificate (whose chain is not looked at)."""
+    code = _code(arguments, "pin")
+    message = proof_message(_TERMINAL, os.urandom(32), _NO_BATCH)
+    with Cards(Readers()).card(reset=True) as cps:
+        contents = cps.contents()
+        cps.verify(contents.pin, code)
+        credential = contents.authentication
+        signature = cps.authenticate(credential.key, digest_info(message))
+    algorithms.check(_ALGORITHM, credential.certificate, signature, message)
+    print(f"La carte {contents.serial} porte la clé de son certificat d'authentification.")
+    return 0
+
+
+def sign_file(arguments: argparse.Namespace) -> int:
+    """FILE inside a CMS SignedData in OUT, which appears whole or not at all."""
+    part = arguments.out.with_name(f".{arguments.out.name}.part")
+    try:
+        with arguments.file.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").digest()
+            code = _code(arguments, "pin")
+            with Cards(Readers()).card(reset=True) as cps:
+                signature = _sign(cps, code, digest)
+            with part.open("wb") as out:
+                _write(content, out, signature)
+        part.replace(arguments.out)
+    except OSError as error:
+        raise Refused("CPS-FILE", f"{error.filename} : {error.strerror}.", Scope.BOX) from None
+    finally:
+        part.unlink(missing_ok=True)
+    return 0
+
+
+def change_pin(arguments: argparse.Namespace) -> int:
+    """A new code for the old."""
+    old, new = _code(arguments, "pin"), _new_code(arguments)
+    with Cards(Readers()).card(reset=True) as cps:
+        cps.change_pin(cps.contents().pin, old, new)
+    print("Code porteur changé.")
+    return 0
+
+
+def unblock(arguments: argparse.Namespace) -> int:
+    """A new code by the unblocking code."""
+    puk, new = _code(arguments, "puk"), _new_code(arguments)
+    with Cards(Readers()).card(reset=True) as cps:
+        contents = cps.contents()
+        if contents.puk is None:
+            raise Refused("CPS-NO-PUK", "La carte ne déclare pas de code de déblocage.", Scope.CARD)
+        cps.unblock(contents.pin, contents.puk, puk, new)
+    print("Carte débloquée.")
+    return 0
+
+
+def _sign(cps: Cps, code: bytes, digest: bytes) -> signed.Signature:
+    contents = cps.contents()
+    cps.verify(contents.pin, code)
+    credential = contents.signature
+    attributes = signed_attributes(digest, datetime.now(UTC), credential.certificate, None)
+    return signed.Signature(attributes, cps.sign(credential.key, attributes), credential.certificate, _ALGORITHM)
+
+
+def _write(content: BinaryIO, out: BinaryIO, signature: signed.Signature) -> None:
+    size = content.seek(0, os.SEEK_END)
+    content.seek(0)
+    signed.write_signed(content, size, out, signature, ())
+    out.flush()
+    os.fsync(out.fileno())
+
+
+def _code(arguments: argparse.Namespace, name: str) -> bytes:
+    """The digits of a code, from its file or from the terminal."""
+    path: Path | None = getattr(arguments, f"{name.replace('-', '_')}_file")
+    try:
+        typed = path.read_bytes() if path else getpass.getpass(f"{_ASKED[name]} : ").encode()
+    except (OSError, EOFError) as error:
+        raise Refused("CPS-CODE", f"{_ASKED[name]} : il ne peut être lu ({error}).", Scope.BOX) from None
+    return typed.strip()
+
+
+def _new_code(arguments: argparse.Namespace) -> bytes:
+    """A new code; on the terminal it is asked twice."""
+    code = _code(arguments, "new-pin")
+    if arguments.new_pin_file is None and _code(arguments, "new-pin") != code:
+        raise Refused("CPS-CODE", "Les deux saisies du nouveau code diffèrent.", Scope.BOX)
+    return code

@@ -1,0 +1,118 @@
+"""``gateway card …`` as typed, under the real pcscd."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from card_bench import InsertedCard, Pcscd, until_seen
+from development_pki import Pki
+
+
+@pytest.fixture(scope="module")
+def apart() -> Iterator[Pcscd]:
+    pcscd = Pcscd()
+    yield pcscd
+    pcscd.close()
+
+
+@pytest.fixture(scope="module")
+def inserted(apart: Pcscd, pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> InsertedCard:
+    card = apart.start_card(pki, tmp_path_factory.mktemp("card") / "codes.json")
+    until_seen(apart)
+    return card
+
+
+def gateway(apart: Pcscd, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gateway", "card", *map(str, words)]
+    return subprocess.run(command, env=apart.environment, capture_output=True, text=True, timeout=60)
+
+
+def code(path: Path, digits: str) -> Path:
+    path.write_text(f"{digits}\n")
+    return path
+
+
+def test_without_a_card() -> None:
+    pcscd = Pcscd()
+    try:
+        listed = gateway(pcscd, "list")
+        assert listed.stdout == "Virtual PCD 00 00 : vide\nVirtual PCD 00 01 : vide\n"
+        done = gateway(pcscd, "info")
+        assert (done.returncode, done.stdout) == (69, "")
+        assert "CPS-ABSENT" in done.stderr
+    finally:
+        pcscd.close()
+    done = gateway(pcscd, "list")
+    assert done.returncode == 69
+    assert "CPS-NO-SERVICE" in done.stderr
+
+
+@pytest.mark.usefixtures("inserted")
+class TestInserted:
+    def test_list(self, apart: Pcscd) -> None:
+        first, second = json.loads(gateway(apart, "list", "--json").stdout)
+        assert (first["card"], second["card"]) == ("CPS3", "vide")
+
+    def test_info(self, apart: Pcscd) -> None:
+        row = json.loads(gateway(apart, "info", "--json").stdout)
+        assert (row["holder"], row["tries"]) == ("CLAIRE ESSAI", 3)
+        assert "CLAIRE ESSAI" in gateway(apart, "info").stdout
+
+    def test_authenticate(self, apart: Pcscd, tmp_path: Path) -> None:
+        done = gateway(apart, "authenticate", "--pin-file", code(tmp_path / "pin", "1234"))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "porte la clé" in done.stdout
+
+    def test_sign(self, apart: Pcscd, pki: Pki, tmp_path: Path) -> None:
+        """What the card signs, openssl verifies, with chain and root."""
+        content, out, opened = (tmp_path / name for name in ("content", "out.p7m", "opened"))
+        content.write_bytes(bytes(range(256)) * 1000)
+        done = gateway(apart, "sign", content, out, "--pin-file", code(tmp_path / "pin", "1234"))
+        assert done.returncode == 0, done.stderr
+        trust = tmp_path / "trust.pem"
+        trust.write_bytes(b"".join((pki.directory / name).read_bytes() for name in ("root.pem", "chains/sante.pem")))
+        verify = ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", out, "-out", opened]
+        said = subprocess.run([*verify, "-CAfile", trust, "-purpose", "any"], capture_output=True, text=True)
+        assert said.returncode == 0, said.stderr
+        assert opened.read_bytes() == content.read_bytes()
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["content", "opened", "out.p7m", "pin", "trust.pem"]
+
+    def test_a_wrong_code(self, apart: Pcscd, inserted: InsertedCard, tmp_path: Path) -> None:
+        content = tmp_path / "content"
+        content.write_bytes(b"x")
+        done = gateway(apart, "sign", content, tmp_path / "out", "--pin-file", code(tmp_path / "pin", "9999"))
+        assert done.returncode == 65
+        assert "CPS-63C" in done.stderr
+        assert "9999" not in done.stderr
+        assert not (tmp_path / "out").exists()
+        assert json.loads(inserted.state.read_text())["tries"]["1"] == 2
+
+    def test_change_and_unblock(self, apart: Pcscd, inserted: InsertedCard, tmp_path: Path) -> None:
+        right, other = code(tmp_path / "right", "1234"), code(tmp_path / "other", "4321")
+        puk = code(tmp_path / "puk", "12345678")
+        assert gateway(apart, "change-pin", "--pin-file", right, "--new-pin-file", other).returncode == 0
+        assert json.loads(inserted.state.read_text())["secrets"]["1"] == "4321"
+        assert gateway(apart, "unblock", "--puk-file", puk, "--new-pin-file", right).returncode == 0
+        assert json.loads(inserted.state.read_text())["secrets"]["1"] == "1234"
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["sign", "/nonexistent", "/tmp/out", "--pin-file", "/nonexistent"], "CPS-FILE"),
+            (["authenticate", "--pin-file", "/nonexistent"], "CPS-CODE"),
+        ],
+    )
+    def test_files_that_are_not_there(self, apart: Pcscd, words: list[str], said: str) -> None:
+        done = gateway(apart, *words)
+        assert done.returncode == 65
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_usage(self, apart: Pcscd) -> None:
+        assert gateway(apart).returncode == 64
+        assert gateway(apart, "eject").returncode == 64
