@@ -1,0 +1,79 @@
+"""``gateway concentrator``: what the receiving end has integrated, and the hash of a partner's password.
+
+The database is only read; it holds no name and no NIR.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from gateway.concentrator.schema import open_reading
+from gateway.concentrator.settings import ConcentratorSettings, password_hash
+from gateway.errors import Deferred, Scope
+from gateway.formats.words import plural
+
+VERDICTS = """
+SELECT verdicts.id, verdicts.fichier, verdicts.sender, verdicts.transmission, verdict, code, text, kind, verdicts.size,
+       substr(digest, 1, 12) AS digest, received, at, doubles
+FROM verdicts JOIN transfers ON transfers.id = verdicts.id ORDER BY verdicts.id
+"""
+LOTS = "SELECT emitter, destination, number, date, factures, amo, amc FROM lots WHERE verdict = ? ORDER BY rank"
+
+WORDS = {"integrated": "pris en charge", "refused": "refusé", "unopened": "non ouvert"}
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``concentrator list`` and ``concentrator password``; each sets ``act``."""
+    parser = subparsers.add_parser("concentrator", help="le concentrateur de réception")
+    actions = parser.add_subparsers(dest="action", required=True)
+    listing = actions.add_parser("list", help="les fichiers intégrés")
+    listing.add_argument("--directory", type=Path, default=ConcentratorSettings.directory, metavar="RÉPERTOIRE")
+    listing.add_argument("--json", action="store_true", help="écrire du JSON")
+    listing.set_defaults(act=list_verdicts)
+    password = actions.add_parser("password", help="l'empreinte d'un mot de passe, pour le réglage partners")
+    password.set_defaults(act=print_hash)
+
+
+def list_verdicts(arguments: argparse.Namespace) -> int:
+    """Print every verdict with its lots, oldest first."""
+    try:
+        with closing(open_reading(arguments.directory / "concentrator.db")) as connection:
+            found = [_verdict(connection, row) for row in connection.execute(VERDICTS)]
+    except FileNotFoundError:
+        text = f"Aucun concentrateur n'a encore tourné dans {arguments.directory}."
+        raise Deferred("OCT-007", text, Scope.BOX) from None
+    if arguments.json:
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(_line(verdict) for verdict in found) or "Aucun fichier.")
+    return 0
+
+
+def print_hash(_: argparse.Namespace) -> int:
+    """Ask for a password on the terminal, or take a line of standard input, and print its hash."""
+    password = getpass.getpass("Mot de passe : ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    print(password_hash(password))
+    return 0
+
+
+def _verdict(connection: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:
+    verdict = dict(row)
+    lots = connection.execute(LOTS, (verdict.pop("id"),))
+    return {**verdict, "lots": [dict(lot) for lot in lots]}
+
+
+def _line(verdict: dict[str, Any]) -> str:
+    reason = f" ({verdict['code']} {verdict['text']})" if verdict["code"] else ""
+    doubles = f", {plural(verdict['doubles'], 'double')}" if verdict["doubles"] else ""
+    return (
+        f"{verdict['at']}  {verdict['sender']:<8}  {verdict['fichier'][:16]:<16}  "
+        f"n° {verdict['transmission']}  {WORDS[verdict['verdict']]}{reason}, "
+        f"{plural(len(verdict['lots']), 'lot')}, {verdict['size']} octets, {verdict['digest'] or 'illisible'}{doubles}"
+    )

@@ -1,0 +1,69 @@
+"""The keys of the receiving end and what it trusts.
+
+One key, one use: it opens with the seal key and signs with the sign key.  Keys are read once, at start; the
+revocation lists at each check, since others renew them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from gateway.concentrator.settings import ConcentratorSettings
+from gateway.envelope import certificates
+from gateway.envelope.algorithms import PrivateKey
+from gateway.envelope.certificates import Use, check_path, load_certificates, load_key, load_lists
+from gateway.errors import Refused, Scope
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The two certificates (DER) of the OCT with their private keys, and by sender that of its box."""
+
+    seal_certificate: bytes
+    seal: PrivateKey
+    sign_certificate: bytes
+    sign: PrivateKey
+    boxes: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Trust:
+    """The root, the intermediates and the revocation lists of one moment, all DER."""
+
+    roots: tuple[bytes, ...]
+    chain: tuple[bytes, ...]
+    crls: tuple[bytes, ...]
+
+    def check(self, leaf: bytes, chain: Sequence[bytes], at: datetime, use: Use) -> certificates.Path:
+        """The path of a certificate, ``chain`` being what came with it; Refused or Deferred as ``check_path``."""
+        return check_path(leaf, (*chain, *self.chain), self.roots, self.crls, at, use)
+
+
+def load_keys(settings: ConcentratorSettings) -> Keys:
+    """The keys that the settings name; Refused (scope box) for what is absent or unreadable."""
+    return Keys(
+        seal_certificate=load_certificates(_read(settings.seal_certificate))[0],
+        seal=load_key(_read(settings.seal_key)),
+        sign_certificate=load_certificates(_read(settings.sign_certificate))[0],
+        sign=load_key(_read(settings.sign_key)),
+        boxes={partner.identifier: load_certificates(_read(partner.box_seal))[0] for partner in settings.partners},
+    )
+
+
+def load_trust(settings: ConcentratorSettings) -> Trust:
+    """What the settings trust, read now; Refused (scope box) for what is absent or unreadable."""
+    return Trust(
+        roots=tuple(load_certificates(_read(settings.root))),
+        chain=tuple(one for path in settings.chain for one in load_certificates(_read(path))),
+        crls=tuple(one for path in settings.crls for one in load_lists(_read(path))),
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as trouble:
+        raise Refused("OCT-001", f"{path} ne peut pas être lu : {trouble.strerror}.", Scope.BOX) from None

@@ -1,0 +1,127 @@
+"""The tables of the receiving end; additive migrations, as in the book.
+
+No name and no NIR of a patient stands in them: the content of a fichier is at rest only as it came, sealed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from gateway.book.schema import open_durable
+
+MIGRATIONS = (
+    """
+    CREATE TABLE transfers (
+        id             INTEGER PRIMARY KEY AUTOINCREMENT,
+        sender         TEXT NOT NULL,            -- PI 3 of CONNECT; the first seven are the restart key (F-102)
+        server         TEXT NOT NULL,
+        file_type      INTEGER NOT NULL,
+        file_name      TEXT NOT NULL,
+        transfer_id    INTEGER NOT NULL,
+        created        TEXT NOT NULL,
+        initial_sender TEXT NOT NULL,
+        final_receiver TEXT NOT NULL,
+        label          TEXT NOT NULL,
+        free_text      TEXT NOT NULL,            -- PI 99: fichier.transmission.seal
+        fichier        TEXT NOT NULL,
+        transmission   INTEGER NOT NULL,
+        seal           TEXT NOT NULL,
+        point          INTEGER NOT NULL DEFAULT 0, -- last durable sync point
+        offset         INTEGER NOT NULL DEFAULT 0, -- bytes of the file at that point
+        articles       INTEGER NOT NULL DEFAULT 0,
+        began          TEXT NOT NULL,
+        received       TEXT NOT NULL DEFAULT '', -- when complete; '' = receiving
+        sealed         TEXT NOT NULL DEFAULT '', -- SHA-256 of the sealed bytes = file name in received/
+        size           INTEGER NOT NULL DEFAULT 0,
+        outcome        TEXT NOT NULL DEFAULT '', -- '' | integrated | refused | unopened | double
+        not_before     REAL NOT NULL DEFAULT 0,
+        reason_code    TEXT NOT NULL DEFAULT '', -- why the outcome waits
+        reason_text    TEXT NOT NULL DEFAULT '',
+        UNIQUE (sender, server, file_type, file_name, transfer_id, created, initial_sender, final_receiver)
+    ) STRICT;
+    CREATE INDEX transfers_waiting ON transfers (outcome, received);
+
+    CREATE TABLE verdicts (
+        id           INTEGER PRIMARY KEY REFERENCES transfers (id),
+        sender       TEXT NOT NULL,
+        digest       TEXT,                       -- SHA-256 of the plaintext; NULL when it could not be read
+        transmission INTEGER NOT NULL,
+        fichier      TEXT NOT NULL,
+        verdict      TEXT NOT NULL,              -- integrated | refused | unopened
+        code         TEXT NOT NULL,
+        text         TEXT NOT NULL,
+        kind         TEXT NOT NULL,
+        size         INTEGER NOT NULL,
+        receipt      BLOB NOT NULL,              -- the original receipt; doubles get it again
+        at           TEXT NOT NULL,
+        doubles      INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (sender, digest, transmission)
+    ) STRICT;
+
+    CREATE TABLE lots (
+        verdict     INTEGER NOT NULL REFERENCES verdicts (id),
+        rank        INTEGER NOT NULL,
+        emitter     TEXT NOT NULL,
+        destination TEXT NOT NULL,
+        number      TEXT NOT NULL,
+        date        TEXT NOT NULL,
+        factures    INTEGER NOT NULL,
+        amo         INTEGER NOT NULL,            -- cents
+        amc         INTEGER NOT NULL,
+        PRIMARY KEY (verdict, rank)
+    ) STRICT;
+
+    CREATE TABLE factures (
+        verdict INTEGER NOT NULL REFERENCES verdicts (id),
+        lot     INTEGER NOT NULL,
+        rank    INTEGER NOT NULL,
+        number  TEXT NOT NULL,
+        amo     INTEGER NOT NULL,
+        amc     INTEGER NOT NULL,
+        PRIMARY KEY (verdict, lot, rank)
+    ) STRICT;
+
+    CREATE TABLE mailbox (
+        id         INTEGER PRIMARY KEY AUTOINCREMENT,
+        sender     TEXT NOT NULL,                -- whose mailbox
+        kind       TEXT NOT NULL,                -- receipt | arl | rsp
+        name       TEXT NOT NULL,
+        about      TEXT NOT NULL,                -- fichier
+        file       TEXT NOT NULL,                -- SHA-256 of the sealed return = file name in returns/
+        size       INTEGER NOT NULL,
+        made       TEXT NOT NULL,
+        not_before REAL NOT NULL,
+        offered    INTEGER NOT NULL DEFAULT 0,
+        point      INTEGER NOT NULL DEFAULT 0,   -- last point that the puller acknowledged
+        offset     INTEGER NOT NULL DEFAULT 0,
+        articles   INTEGER NOT NULL DEFAULT 0,
+        spacing    INTEGER NOT NULL DEFAULT 0,
+        delivered  TEXT NOT NULL DEFAULT '',     -- when the puller said that it has it
+        UNIQUE (sender, name)
+    ) STRICT;
+    CREATE INDEX mailbox_waiting ON mailbox (sender, delivered);
+
+    CREATE TABLE alarms (
+        about TEXT NOT NULL,                     -- "sender return"
+        code  TEXT NOT NULL,
+        text  TEXT NOT NULL,
+        at    TEXT NOT NULL,
+        PRIMARY KEY (about, code)
+    ) STRICT;
+    """,
+)
+
+
+def open_store(path: Path) -> sqlite3.Connection:
+    """Open or make the database; reception and integration use it from their own threads."""
+    return open_durable(path, MIGRATIONS, one_thread=False)
+
+
+def open_reading(path: Path) -> sqlite3.Connection:
+    """Open the database to look at it only; FileNotFoundError if there is none."""
+    if not path.exists():
+        raise FileNotFoundError(path)
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
+    connection.row_factory = sqlite3.Row
+    return connection

@@ -1,0 +1,132 @@
+"""The receiving end as one service: a PeSIT server, the integration worker, and what clears old files away.
+
+Integration works in a thread of its own, with its own connection to the database; all the rest runs in the
+event loop.  At start what a crash left over is swept before anybody is let in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from contextlib import closing, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from gateway.book.moves import iso, utc_now
+from gateway.concentrator.integration import Integration
+from gateway.concentrator.keys import Trust, load_keys, load_trust
+from gateway.concentrator.mailbox import Mailbox
+from gateway.concentrator.reception import Reception
+from gateway.concentrator.settings import ConcentratorSettings
+from gateway.concentrator.store import Store
+from gateway.config import Paths
+from gateway.errors import Refused, Scope
+from gateway.link.line import Timers
+from gateway.link.server import Settings, serve
+from gateway.process.runtime import Runtime
+
+LOOK_S = 1.0
+"""Seconds between two looks at what waits, when nothing arrives."""
+
+SWEEP_EVERY = timedelta(days=1)
+
+
+async def run(runtime: Runtime, _: Paths, settings: ConcentratorSettings) -> None:
+    """Serve until ``runtime.stop``; Refused (scope box) when the settings cannot be followed.
+
+    The box's paths, which every service is given, are not this machine's business.
+    """
+    for directory in (settings.directory, settings.spool, settings.received, settings.returns):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    context = server_context(settings)
+    keys = load_keys(settings)
+    arrived = asyncio.Event()
+
+    def trust() -> Trust:
+        return load_trust(settings)
+
+    with closing(Store(settings.database)) as incoming, closing(Store(settings.database)) as settled:
+        sweep(settings, settled, utc_now())
+        listener = _listener(runtime, settings)
+        write_port(settings.directory, listener.getsockname()[1])
+        reception = Reception(settings, incoming, trust, utc_now, arrived.set)
+        integration = Integration(settings, settled, Mailbox(settings.returns, keys), keys, trust, utc_now)
+        runtime.log("info", f"à l'écoute sur {settings.host}:{listener.getsockname()[1]}")
+        runtime.ready()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(serve([listener], reception, _offer(settings), context, runtime.stop))
+            group.create_task(_integrate(runtime, settings, settled, integration, arrived))
+            await runtime.stop.wait()
+            arrived.set()
+
+
+async def _integrate(
+    runtime: Runtime, settings: ConcentratorSettings, store: Store, integration: Integration, arrived: asyncio.Event
+) -> None:
+    sweep_at = utc_now() + SWEEP_EVERY
+    while not runtime.stop.is_set():
+        arrived.clear()
+        while not runtime.stop.is_set() and await asyncio.to_thread(integration.work):
+            runtime.alive()
+        if utc_now() >= sweep_at:  # the worker rests here, and nobody else makes returns
+            sweep(settings, store, utc_now())
+            sweep_at = utc_now() + SWEEP_EVERY
+        runtime.alive()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(arrived.wait(), LOOK_S)
+
+
+def sweep(settings: ConcentratorSettings, store: Store, at: datetime) -> None:
+    """Remove files that no row names, and those whose time of keeping is over."""
+    since = iso(at - timedelta(days=settings.keep_days))
+    store.expire(since)
+    received, returns = store.named_files(since)
+    spooled = {str(transfer) for transfer in store.receiving()}
+    for directory, named in ((settings.received, received), (settings.returns, returns), (settings.spool, spooled)):
+        for file in directory.iterdir():
+            if file.name not in named:
+                file.unlink()
+
+
+def server_context(settings: ConcentratorSettings) -> ssl.SSLContext:
+    """TLS 1.2 or later with the server's certificate; asks for the box's own where the settings say so.
+
+    The intermediates are loaded as trusted so that OpenSSL sends ours along; whether a box's certificate may be
+    used, and is not revoked, is checked again by ``Reception``.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.transport_certificate, settings.transport_key)
+        for path in (settings.root, *settings.chain):
+            context.load_verify_locations(path)
+    except (OSError, ssl.SSLError) as trouble:
+        text = f"Les certificats de transport ne peuvent pas être chargés : {trouble.strerror}."
+        raise Refused("OCT-001", text, Scope.BOX) from None
+    context.verify_mode = ssl.CERT_REQUIRED if settings.client_certificate else ssl.CERT_NONE
+    return context
+
+
+def _offer(settings: ConcentratorSettings) -> Settings:
+    """What the PeSIT server grants at most."""
+    timers = Timers(answer=settings.answer_s, idle=settings.idle_s)
+    return Settings(sync_kb=settings.sync_kb, window=settings.window, connections=settings.connections, timers=timers)
+
+
+def _listener(runtime: Runtime, settings: ConcentratorSettings) -> socket.socket:
+    inherited = runtime.inherited("concentrator")
+    if inherited is not None:
+        return inherited
+    try:
+        return socket.create_server((settings.host, settings.port))
+    except OSError as trouble:
+        text = f"{settings.host}:{settings.port} ne peut pas être écouté : {trouble.strerror}."
+        raise Refused("OCT-005", text, Scope.BOX) from None
+
+
+def write_port(directory: Path, port: int) -> None:
+    """Say in the file ``port`` where the service listens; readers see the whole number or the old one."""
+    temporary = directory / ".port"
+    temporary.write_text(f"{port}\n")
+    temporary.rename(directory / "port")

@@ -1,0 +1,114 @@
+"""What the receiving end is told: who may come, with which keys it opens and signs, how the payer answers.
+
+Every field has its French documentation, from which the sample configuration is written.  Passwords stand
+here only as salted scrypt hashes, made by ``password_hash``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.config import setting
+
+KEYS = Path("/etc/gateway/concentrator")
+_N, _R, _P = 1 << 14, 8, 1
+_SALT = 16
+
+
+def password_hash(password: str) -> str:
+    """The hash of a partner's password as the settings hold it: ``scrypt$salt$digest``, hexadecimal."""
+    salt = secrets.token_bytes(_SALT)
+    return f"scrypt${salt.hex()}${_scrypt(password, salt).hex()}"
+
+
+def password_fits(password: str, hashed: str) -> bool:
+    """Whether ``password`` is the hashed one, in a time that tells nothing; a hash of another form fits none."""
+    kind, _, rest = hashed.partition("$")
+    salt, _, digest = rest.partition("$")
+    try:
+        expected = _scrypt(password, bytes.fromhex(salt))
+    except ValueError:
+        return False
+    return kind == "scrypt" and hmac.compare_digest(expected.hex().encode(), digest.encode())
+
+
+def _scrypt(password: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(password.encode(), salt=salt, n=_N, r=_R, p=_P, maxmem=64 << 20)
+
+
+@dataclass(frozen=True)
+class PartnerAccess:
+    """One box that may send its fichiers here and fetch its returns."""
+
+    identifier: str = field(metadata={"doc": "identifiant PeSIT du boîtier (PI 3)"})
+    password_hash: str = field(metadata={"doc": "empreinte scrypt de son mot de passe : scrypt$sel$empreinte"})
+    box_seal: Path = field(metadata={"doc": "certificat auquel ses retours sont scellés"})
+    client_name: str = setting("", "CN exigé de son certificat TLS ; vide : tout certificat admis")
+
+
+@dataclass(frozen=True)
+class PayerSettings:
+    """How the payer's stand-in answers."""
+
+    name: str = setting("CAISSE TEST", "nom du payeur, tel qu'il figure dans les ARL et les virements")
+    reject: tuple[str, ...] = setting((), "factures rejetées : numéro entier de facture, ou fin du NIR avec sa clé")
+    reject_code: str = setting("9999", "code de ces rejets (4 caractères)")
+    reject_label: str = setting("DROITS NON OUVERTS A LA DATE DES SOINS", "libellé de ces rejets")
+    amc_no: str = setting("98532005", "organisme complémentaire nommé dans les retours qui en paient la part")
+    negative_arl: tuple[str, ...] = setting((), "numéros de lots qui reçoivent un ARL négatif")
+    delay_s: float = setting(0.0, "délai des ARL et des retours après l'intégration, en secondes")
+
+
+@dataclass(frozen=True)
+class ConcentratorSettings:
+    """The receiving end: where it listens, what it keeps, whom it trusts."""
+
+    directory: Path = setting(Path("/var/lib/gateway-concentrator"), "base, fichiers reçus et boîtes des retours")
+    host: str = setting("127.0.0.1", "adresse d'écoute")
+    port: int = setting(5100, "port d'écoute ; 0 : un port libre, écrit dans le fichier port du répertoire")
+    name: str = setting("OCT", "identifiant PeSIT du concentrateur (PI 4)")
+    partners: tuple[PartnerAccess, ...] = setting((), "boîtiers admis")
+    seal_certificate: Path = setting(KEYS / "oct-seal.pem", "certificat auquel les fichiers sont scellés")
+    seal_key: Path = setting(KEYS / "oct-seal.key", "sa clé privée")
+    sign_certificate: Path = setting(KEYS / "oct-sign.pem", "certificat qui signe les retours")
+    sign_key: Path = setting(KEYS / "oct-sign.key", "sa clé privée")
+    transport_certificate: Path = setting(KEYS / "oct-transport.pem", "certificat du serveur TLS")
+    transport_key: Path = setting(KEYS / "oct-transport.key", "sa clé privée")
+    root: Path = setting(KEYS / "root.pem", "racine de confiance des signatures et des boîtiers")
+    chain: tuple[Path, ...] = setting((), "certificats intermédiaires")
+    crls: tuple[Path, ...] = setting((), "listes de révocation, relues à chaque contrôle")
+    client_certificate: bool = setting(True, "exiger un certificat TLS du boîtier, sous la même racine")
+    profile: str = setting("b2-cp", "profil des contrôles de contenu")
+    payer: PayerSettings = setting(PayerSettings(), "le payeur simulé")
+    sync_kb: int = setting(1024, "intervalle des points de synchronisation accordé au plus, en Ko")
+    window: int = setting(16, "points sans acquittement accordés au plus")
+    connections: int = setting(64, "liaisons simultanées")
+    answer_s: float = setting(30.0, "délai de réponse du correspondant (Tp), en secondes")
+    idle_s: float = setting(300.0, "durée d'inactivité entre deux fichiers (Td), en secondes")
+    limit: int = setting(1 << 30, "taille maximale d'un fichier, en octets")
+    retry_s: float = setting(60.0, "délai avant un nouvel essai de ce qui a été différé, en secondes")
+    keep_days: int = setting(90, "durée de garde des fichiers réglés et des retours remis, en jours")
+
+    @property
+    def database(self) -> Path:
+        """The store's file."""
+        return self.directory / "concentrator.db"
+
+    @property
+    def spool(self) -> Path:
+        """Files on their way in, named by the number of their transfer."""
+        return self.directory / "spool"
+
+    @property
+    def received(self) -> Path:
+        """Complete files as they came, sealed, named by their SHA-256."""
+        return self.directory / "received"
+
+    @property
+    def returns(self) -> Path:
+        """Returns, signed and sealed, named by their SHA-256."""
+        return self.directory / "returns"

@@ -1,0 +1,167 @@
+"""Files on their way in: bytes go to a spool file that is renamed to its own digest when it is complete.
+
+Rules.  A sync point is acknowledged only when the data before it and the row that says so are on disk (F-75);
+the end only when the whole file lies under its digest (F-113).  A transfer that is taken up again elsewhere
+takes its file with it: two lines never write one file.  The tail of a complete file may come again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from gateway.book.doors import Copied, blocks, sync_directory
+from gateway.concentrator.settings import ConcentratorSettings
+from gateway.concentrator.store import Store
+from gateway.errors import Trouble
+from gateway.pesit import diagnostics
+from gateway.pesit.transfer import SyncPoint
+
+BUFFER = 1 << 20
+
+
+def point_of(row: sqlite3.Row) -> SyncPoint:
+    """The last durable point of a transfer's row."""
+    return SyncPoint(row["point"], row["offset"], row["articles"])
+
+
+class Incoming:
+    """One file that is being received (``link.flow.Receiving``)."""
+
+    def __init__(
+        self, store: Store, row: sqlite3.Row, settings: ConcentratorSettings, done: Callable[[Copied], None]
+    ) -> None:
+        """``done`` records the end durably; it is called when the file lies in its place."""
+        self._store = store
+        self._transfer = int(row["id"])
+        self._point = point_of(row)
+        self._path = settings.spool / str(self._transfer)
+        self._received = settings.received
+        self._room = self._left = settings.limit
+        self._done = done
+        self._file: IO[bytes] | None = None
+        self._over = False
+        self._digest = hashlib.sha256()
+
+    def position(self) -> SyncPoint:
+        """The last durable point; the start where the file is not what the row says (lost with its disk cache)."""
+        size = self._path.stat().st_size if self._path.exists() else 0
+        return self._point if size >= self._point.offset else SyncPoint()
+
+    def truncate(self, point: SyncPoint) -> None:
+        """Forget what lies behind ``point``, first in the store, then in the file."""
+        if self._over:
+            raise _taken_over()
+        if point.number != self._point.number:
+            self._record(point)
+        self._path.touch()
+        self._file = self._path.open("r+b", buffering=BUFFER)
+        self._file.truncate(point.offset)
+        self._left = self._room - point.offset
+        self._digest = hashlib.sha256()
+        for block in blocks(self._file):
+            self._digest.update(block)
+        sync_directory(self._path.parent)
+
+    def write(self, data: bytes) -> None:
+        """Append; 2.224 beyond the limit of the settings."""
+        self._left -= len(data)
+        if self._left < 0:
+            raise diagnostics.trouble("2.224")
+        self._own().write(data)
+        self._digest.update(data)
+
+    def sync(self, point: SyncPoint) -> None:
+        """Data first, then the row."""
+        self._force()
+        self._record(point)
+
+    def end(self, size: int, articles: int) -> None:
+        """The file under its digest, then its entry on disk, then the row."""
+        self._force()
+        self.close()
+        part = Copied(self._digest.hexdigest(), size)
+        self._path.rename(self._received / part.digest)
+        sync_directory(self._received)
+        sync_directory(self._path.parent)
+        self._done(part)
+
+    def abandon(self, reason: Trouble, *, keep: bool) -> None:
+        """Stop; without ``keep`` the transfer is forgotten."""
+        if not keep and not self._over:
+            self._store.drop(self._transfer)
+            self._path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file: nothing more is written by this line."""
+        self._over = True
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _own(self) -> IO[bytes]:
+        if self._file is None:
+            raise _taken_over()
+        return self._file
+
+    def _force(self) -> None:
+        file = self._own()
+        file.flush()
+        os.fsync(file.fileno())
+
+    def _record(self, point: SyncPoint) -> None:
+        self._store.reach(self._transfer, point.number, point.offset, point.articles)
+        self._point = point
+
+
+def _taken_over() -> Trouble:
+    return diagnostics.trouble("2.207", "transfert repris sur une autre liaison")
+
+
+class Repeated:
+    """A complete file whose sender did not hear so: what comes again is compared and thrown away."""
+
+    def __init__(self, row: sqlite3.Row, received: Path) -> None:
+        self._point = point_of(row)
+        self._size = int(row["size"])
+        self._path = received / row["sealed"]
+        self._file: IO[bytes] | None = None
+
+    def position(self) -> SyncPoint:
+        """The last point that was recorded."""
+        return self._point
+
+    def truncate(self, point: SyncPoint) -> None:
+        """Nothing is truncated: compare from there; a file that was cleared away is compared no more."""
+        if self._path.exists():
+            self._file = self._path.open("rb")
+            self._file.seek(point.offset)
+
+    def write(self, data: bytes) -> None:
+        """The same bytes; 2.229 for others."""
+        if self._file is not None and self._file.read(len(data)) != data:
+            raise diagnostics.trouble("2.229")
+
+    def sync(self, point: SyncPoint) -> None:
+        """On disk long since."""
+
+    def end(self, size: int, articles: int) -> None:
+        """Stored long since; 2.229 for another size."""
+        self.close()
+        if size != self._size:
+            raise diagnostics.trouble("2.229")
+
+    def abandon(self, reason: Trouble, *, keep: bool) -> None:
+        """Nothing to give up."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

@@ -1,0 +1,147 @@
+"""A practice and its concentrator on one bench: real keys, real envelopes, the service's own parts."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from development_pki import Pki
+
+from gateway.book.doors import Copied
+from gateway.book.moves import iso
+from gateway.concentrator.integration import Integration
+from gateway.concentrator.keys import load_keys, load_trust
+from gateway.concentrator.mailbox import Mailbox
+from gateway.concentrator.settings import ConcentratorSettings, PartnerAccess, PayerSettings, password_hash
+from gateway.concentrator.store import Store
+from gateway.envelope.attributes import SigningContext
+from gateway.envelope.certificates import Use, check_path
+from gateway.envelope.seal import Opened, Sealer
+from gateway.envelope.signed import read_signed, sign_with_key, signed_size, write_signed
+from gateway.formats.b2_write import write_fichier
+from gateway.formats.findings import Facture, Lot
+from gateway.formats.keys import nir_key
+from gateway.formats.receipt import Receipt
+from gateway.formats.returns import ReturnFile, unpack
+
+BOX, PASSWORD = "BOX00001", "secret"
+SIGNER = "practitioners/99900000011/sig"
+HASH = password_hash(PASSWORD)
+DAY = (datetime.now(UTC) - timedelta(days=2)).date().isoformat()
+"""A day of the recent past, since the check of a content knows what is future."""
+
+
+def facture(number: int, cents: int = 2300, amc: int = 0) -> Facture:
+    nir = f"155059999{number % 1000:03d}1"
+    return Facture(f"{number:09d}", f"{nir}{nir_key(nir):02d}", cents, amc, cents + amc, DAY)
+
+
+def lots(first: int = 1, factures: int = 2, count: int = 1) -> list[Lot]:
+    """``count`` lots to one destination, their factures numbered from ``first`` on."""
+    made = []
+    for rank in range(count):
+        start = first + rank * factures
+        numbered = tuple(facture(start + n) for n in range(factures))
+        made.append(Lot("991038431", "00000001025996", f"{rank + 1:03d}", DAY, numbered))
+    return made
+
+
+def b2(first: int = 1, factures: int = 2, count: int = 1) -> bytes:
+    return write_fichier(lots(first, factures, count), f"F{first:05d}"[-6:], DAY)
+
+
+@dataclass
+class Bench:
+    """``pki`` and ``settings`` of a concentrator, and what a practice does to it."""
+
+    pki: Pki
+    settings: ConcentratorSettings
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    count: int = 0
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def open(self) -> Store:
+        for directory in (self.settings.spool, self.settings.received, self.settings.returns):
+            directory.mkdir(parents=True, exist_ok=True)
+        return Store(self.settings.database)
+
+    def integration(self, store: Store) -> Integration:
+        keys = load_keys(self.settings)
+        mailbox = Mailbox(self.settings.returns, keys)
+        return Integration(self.settings, store, mailbox, keys, lambda: load_trust(self.settings), self.clock)
+
+    def sign_and_seal(
+        self, content: bytes, fichier: str, signer: str = SIGNER, to: str = "oct-seal", named: str | None = None
+    ) -> bytes:
+        """The sealed bytes of a fichier; ``named`` is what the signature says instead of ``fichier``."""
+        certificate, key = self.pki.certificate(signer), self.pki.key(signer)
+        context = SigningContext(1, named or fichier, 1, 100, "each", "local", b"")
+        digest = hashlib.sha256(content).digest()
+        signature = sign_with_key(digest, self.now, certificate, key, context, pkcs1=True)
+        out = io.BytesIO()
+        sealer = Sealer(out, [self.pki.certificate(to)], signed_size(len(content), signature, ()))
+        write_signed(io.BytesIO(content), len(content), sealer, signature, ())
+        sealer.close()
+        return out.getvalue()
+
+    def receive(self, store: Store, sealed: bytes, fichier: str = "f1", transmission: int = 1, seal: str = "s1") -> int:
+        """A file as reception leaves it; the number of its transfer."""
+        self.count += 1
+        columns = {
+            "sender": BOX, "server": "", "file_type": 0, "file_name": "FICHIER", "transfer_id": self.count,
+            "created": "261123080000", "initial_sender": "", "final_receiver": "", "label": "",
+            "free_text": f"{fichier}.{transmission}.{seal}", "fichier": fichier, "transmission": transmission,
+            "seal": seal, "began": iso(self.now),
+        }  # fmt: skip
+        row = store.begin(columns)
+        digest = hashlib.sha256(sealed).hexdigest()
+        (self.settings.received / digest).write_bytes(sealed)
+        store.complete(row["id"], Copied(digest, len(sealed)), iso(self.now))
+        return int(row["id"])
+
+    def unseal(self, sealed: bytes) -> ReturnFile:
+        """What the box makes of a return: opened with its own key, signed by the OCT and by nobody else."""
+        opened = Opened(io.BytesIO(sealed), self.pki.certificate("box-seal"), self.pki.key("box-seal"))
+        out = io.BytesIO()
+        content = read_signed(opened, out, 1 << 24)
+        # the box has only the root: the intermediate must come with the signature
+        check_path(
+            content.signature.certificate, content.chain, [self.pki.root], self.pki.lists, self.now, Use.SIGN_RETURN
+        )
+        return unpack(out.getvalue())
+
+    def returns(self, store: Store) -> list[ReturnFile]:
+        """Everything in the box's mailbox, oldest first."""
+        rows = store.connection.execute("SELECT file FROM mailbox WHERE sender = ? ORDER BY id", (BOX,))
+        return [self.unseal((self.settings.returns / row["file"]).read_bytes()) for row in rows]
+
+    def receipts(self, store: Store) -> list[Receipt]:
+        return [Receipt.from_bytes(one.body) for one in self.returns(store) if one.header.kind == "receipt"]
+
+    def having(self, **changes: object) -> Bench:
+        """The same bench with other settings."""
+        return Bench(self.pki, replace(self.settings, **changes), self.now)  # type: ignore[arg-type]
+
+
+def make_bench(pki: Pki, directory: object, payer: PayerSettings | None = None) -> Bench:
+    folder = pki.directory
+    settings = ConcentratorSettings(
+        directory=directory,  # type: ignore[arg-type]
+        port=0,
+        partners=(PartnerAccess(BOX, HASH, folder / "box-seal.pem"),),
+        seal_certificate=folder / "oct-seal.pem",
+        seal_key=folder / "oct-seal.key",
+        sign_certificate=folder / "oct-sign.pem",
+        sign_key=folder / "oct-sign.key",
+        transport_certificate=folder / "oct-transport.pem",
+        transport_key=folder / "oct-transport.key",
+        root=folder / "root.pem",
+        chain=(*sorted((folder / "chains").iterdir()), folder / "zoo/chains/sante-revoquee.pem"),
+        crls=(folder / "crl/all.pem",),
+        payer=payer or PayerSettings(),
+    )
+    return Bench(pki, settings)
