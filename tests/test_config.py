@@ -22,7 +22,7 @@ class Section:
     port: int = setting(8780, "port")
     wait: float = setting(1.5, "attente")
     on: bool = setting(True, "actif")
-    where: Path = setting(Path("/tmp"), "dossier")  # noqa: S108
+    where: Path = setting(Path("/tmp"), "dossier")
     names: tuple[str, ...] = setting(("a", "b"), "noms")
     inner: Inner = field(default_factory=Inner, metadata={"doc": "dedans"})
 

@@ -140,17 +140,23 @@ MIGRATIONS = (
 
 
 def open_book(path: Path) -> sqlite3.Connection:
-    """Open or make the book at ``path``; applies missing migrations, one transaction each.
+    """Open or make the book at ``path``."""
+    return open_durable(path, MIGRATIONS)
 
-    Durability: WAL with synchronous=FULL, because NORMAL syncs nothing at commit.
+
+def open_durable(path: Path, migrations: tuple[str, ...], *, one_thread: bool = True) -> sqlite3.Connection:
+    """Open or make a database whose every commit lasts; applies missing migrations, one transaction each.
+
+    WAL with synchronous=FULL, because NORMAL syncs nothing at commit.  Without ``one_thread`` its one user at a
+    time may be on any thread.
     """
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=one_thread)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute("PRAGMA busy_timeout=5000")
-    migrate(connection, MIGRATIONS)
+    connection.execute("PRAGMA busy_timeout=10000")
+    migrate(connection, migrations)
     return connection
 
 

@@ -1,57 +1,54 @@
 """Hostile bytes are read by a child without keys, files or network: plaintext in, one JSON writing out.
 
-A child that dies, is too slow or says nothing gives ``b""``; the caller decides what that means.  Nothing of
-the parent reaches it but the pipe: no environment, no descriptors, another directory.
+Nothing of the parent reaches it but the pipe: no environment, no descriptors, another directory.  It blocks;
+a service with an event loop calls it in a thread.
 """
 
 from __future__ import annotations
 
-import asyncio
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO, Protocol
 
-ANSWER_LIMIT = 64 << 20
-SECONDS = 120.0
-
-
-async def read_in_child(content: Iterator[bytes], *options: str) -> bytes:
-    """What ``gateway.formats.sandbox`` with ``options`` answers on ``content``."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-m", "gateway.formats.sandbox", *options,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-        env={}, cwd="/",
-    )  # fmt: skip
-    assert child.stdin is not None and child.stdout is not None
-    answer = asyncio.create_task(_read(child.stdout))
-    try:
-        async with asyncio.timeout(SECONDS):
-            await _feed(child.stdin, content)
-            told = await answer
-            return told if await child.wait() == 0 else b""
-    except TimeoutError:
-        return b""
-    finally:
-        answer.cancel()
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
+DEADLINE_S = 120
+"""A generous bound; the child's own processor limit is far below."""
 
 
-async def _feed(stdin: asyncio.StreamWriter, content: Iterator[bytes]) -> None:
-    """Write all; the rest of ``content`` is still read when the child ended early, since it is hashed."""
-    gone = False
-    for block in content:
+class Writable(Protocol):
+    """Where the plaintext is written."""
+
+    def write(self, block: bytes, /) -> int: ...
+
+
+class _Pipe:
+    """Goes on swallowing when the child has ended early: whoever writes may be hashing."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+
+    def write(self, block: bytes, /) -> int:
+        with suppress(BrokenPipeError):
+            self._pipe.write(block)
+        return len(block)
+
+
+def read_in_child(feed: Callable[[Writable], object], *options: str) -> bytes:
+    """What ``gateway.formats.sandbox`` with ``options`` answers on what ``feed`` writes.
+
+    ``b""`` from a child that died or was too slow: what that means is the caller's to say.
+    """
+    command = [sys.executable, "-I", "-m", "gateway.formats.sandbox", *options]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env={}, cwd="/", **pipes) as child:  # type: ignore[call-overload]
         try:
-            if not gone:
-                stdin.write(block)
-                await stdin.drain()
-        except ConnectionError:
-            gone = True
-    stdin.close()
-
-
-async def _read(stdout: asyncio.StreamReader) -> bytes:
-    told = bytearray()
-    while len(told) <= ANSWER_LIMIT and (block := await stdout.read(1 << 16)):
-        told += block
-    return bytes(told)
+            feed(_Pipe(child.stdin))
+            answer, _ = child.communicate(timeout=DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            answer = b""
+        finally:
+            child.kill()
+            with suppress(BrokenPipeError):  # what a dead child has not read
+                child.stdin.close()
+    return answer if child.returncode == 0 else b""

@@ -85,10 +85,24 @@ def unix_listener(path: Path, mode: int) -> socket.socket:
     return listener
 
 
-async def serve(runtime: Runtime, service: Callable[[Runtime], Awaitable[None]]) -> None:
-    """Run one service until SIGTERM or SIGINT; what it does not expect ends the process."""
+Service = Callable[[Runtime], Awaitable[None]]
+
+
+async def serve(*services: tuple[Runtime, Service]) -> None:
+    """Run services until SIGTERM or SIGINT; what one of them does not expect ends them all and the process."""
+
+    def stop() -> None:
+        for runtime, _ in services:
+            runtime.stop.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, runtime.stop.set)
-    await service(runtime)
+        loop.add_signal_handler(number, stop)
+    async with asyncio.TaskGroup() as group:
+        for runtime, service in services:
+            group.create_task(_run(runtime, service), name=runtime.name)
     notify("STOPPING=1")
+
+
+async def _run(runtime: Runtime, service: Service) -> None:
+    await service(runtime)

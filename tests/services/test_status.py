@@ -1,159 +1,23 @@
-"""The status service on a real loopback socket: pages, JSON, lamps and signature, over a board of the real book.
-
-The card service at the other end of ``unlock.sock`` is a script: what it is asked is what matters here.
-"""
+"""The status service: pages, JSON, lamps and signature."""
 
 from __future__ import annotations
 
-import asyncio
-import html
-import http.client
 import json
 import re
-import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from chromium import Chromium
-from made_up_board import MadeUp, made_up_day
+from status_bench import API, PAGES, ROOT, Service
 
-from gateway.book.moves import utc_now
-from gateway.config import Paths
 from gateway.errors import Scope
 from gateway.fichier import State
-from gateway.leds import GREEN, LAMPS, ORANGE, make_folder
-from gateway.process.runtime import Runtime
-from gateway.services import status
-from gateway.services.status import StatusSettings, run
-
-ROOT = "ab" * 32
-PAGES = ("/", "/fichiers", "/lots", "/factures", "/retours")
-API = ("status", "fichiers", "lots", "factures", "returns")
-
-
-@dataclass
-class Card:
-    """The script of a card service: what it says, and what it was asked."""
-
-    items: list[dict[str, Any]] = field(default_factory=list)
-    state: dict[str, Any] = field(default_factory=dict)
-    answer: dict[str, Any] = field(default_factory=lambda: {"ok": True})
-    asked: list[dict[str, Any]] = field(default_factory=list)
-    gone: bool = False
-
-    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while (line := await reader.readline()) and not self.gone:
-            ask = json.loads(line)
-            self.asked.append(ask)
-            pending = {"card": self.state, "root": ROOT, "items": self.items, "policy": "this-batch"}
-            writer.write(json.dumps(pending if ask["op"] == "pending" else self.answer).encode() + b"\n")
-            await writer.drain()
-        writer.close()
-
-    def wait_for(self, fichier: str, tries: int = 3) -> None:
-        """A card in the reader, and one fichier to sign."""
-        self.state = {
-            "state": "locked", "code": "CPS-LOCKED", "text": "Carte insérée : le code porteur est attendu.",
-            "holder": "Dr Élise Martin", "serial": "4321", "tries": tries, "valid_until": "2028-01-01",
-        }  # fmt: skip
-        self.items = [{"fichier": fichier, "count": 41, "total": 231840, "lots": 3, "emitter": "751012345"}]
-
-    @property
-    def unlocks(self) -> list[dict[str, Any]]:
-        return [ask for ask in self.asked if ask["op"] != "pending"]
-
-
-@dataclass
-class Service:
-    """The running service and all around it."""
-
-    port: int
-    paths: Paths
-    made: MadeUp
-    card: Card
-    leds: Path
-
-    def ask(
-        self, path: str, method: str = "GET", body: bytes | None = None, **headers: str
-    ) -> tuple[http.client.HTTPResponse, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
-        response = connection.getresponse()
-        return response, response.read().decode()
-
-    def page(self, path: str, status: int = 200) -> str:
-        response, text = self.ask(path)
-        assert response.status == status, text
-        return html.unescape(text).replace("\u00a0", " ")
-
-    def api(self, name: str, status: int = 200) -> Any:
-        response, text = self.ask(f"/api/v1/{name}")
-        assert response.status == status, text
-        return json.loads(text)
-
-    def sign(self, origin: str | None = "same", **fields: str) -> tuple[http.client.HTTPResponse, str]:
-        """Submit the form of the first page, as a browser would, with changed fields."""
-        form = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', self.ask("/")[1]))
-        headers = {"content_type": "application/x-www-form-urlencoded"}
-        if origin is not None:
-            headers["origin"] = f"http://127.0.0.1:{self.port}" if origin == "same" else origin
-        return self.ask("/signature", "POST", urlencode({**form, "code": "1234", **fields}).encode(), **headers)
-
-    def burning(self) -> set[str]:
-        return {name for name in LAMPS if (self.leds / name / "brightness").read_text() == "1"}
-
-    def eventually(self, check: Callable[[], bool]) -> None:
-        end = time.monotonic() + 10
-        while not check():
-            assert time.monotonic() < end
-            time.sleep(0.05)
-
-
-@pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    monkeypatch.setattr(status, "POLL", 0.05)
-    paths = Paths(state=tmp_path, runtime=tmp_path / "run")
-    made, card, leds = MadeUp(tmp_path, paths.board), Card(), tmp_path / "leds"
-    make_folder(leds)
-    paths.socket("unlock").parent.mkdir(parents=True)
-    listener = socket.create_server(("127.0.0.1", 0))
-    ready = threading.Event()
-    running: list[tuple[asyncio.AbstractEventLoop, Runtime]] = []
-
-    async def main() -> None:
-        runtime = Runtime("status", {"status": listener})
-        runtime.ready = ready.set  # type: ignore[method-assign]
-        running.append((asyncio.get_running_loop(), runtime))
-        async with await asyncio.start_unix_server(card.converse, paths.socket("unlock")):
-            await run(runtime, paths, StatusSettings(leds=leds))
-
-    thread = threading.Thread(target=asyncio.run, args=(main(),))
-    thread.start()
-    assert ready.wait(10)
-    made.now = utc_now()
-    yield Service(listener.getsockname()[1], paths, made, card, leds)
-    loop, runtime = running[0]
-    loop.call_soon_threadsafe(runtime.stop.set)
-    thread.join(10)
-    assert not thread.is_alive()
-    made.close()
-
-
-@pytest.fixture
-def day(service: Service, monkeypatch: pytest.MonkeyPatch) -> dict[State, str]:
-    """A made-up day, seen at its own hour."""
-    monkeypatch.setattr("made_up_board.NOW", utc_now())
-    return made_up_day(service.made)
-
+from gateway.leds import GREEN, LAMPS, ORANGE
 
 # -- pages
 
@@ -442,66 +306,6 @@ def test_a_card_service_that_is_not_there(service: Service, day: dict[State, str
     )  # fmt: skip
     assert response.status == 503
     assert "Le service de la carte ne répond pas." in text
-
-
-# -- in a browser
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("chromium is not installed")
-    with Chromium(program, tmp_path_factory.mktemp("profile")) as started:
-        yield started
-
-
-@pytest.fixture
-def chromium(service: Service, browser: Chromium) -> Iterator[Chromium]:
-    """The browser, with no page of another test's service."""
-    browser.events.clear()
-    yield browser
-    browser.call("Page.navigate", url="about:blank")
-
-
-def test_a_browser_keeps_the_page_fresh_and_the_code_that_is_typed(
-    service: Service, day: dict[State, str], chromium: Chromium
-) -> None:
-    service.card.wait_for(day[State.CHECKED])
-    chromium.open(f"http://127.0.0.1:{service.port}/")
-    chromium.evaluate("document.getElementById('code').value = '12'")
-    service.made.fichier("live", State.RECEIVED, name="LIVE.b2")
-    chromium.wait("document.getElementById('recent').textContent.includes('LIVE.b2')")
-    service.card.items[0]["count"] = 42
-    service.made.condition(Scope.BOX, "disk", "BOX-002", "Le disque est plein.")
-    chromium.wait("document.getElementById('headline').classList.contains('fault')")
-    assert chromium.evaluate("document.getElementById('code').value") == "12"
-    chromium.evaluate("document.getElementById('code').value = ''")
-    service.made.fichier("live2", State.RECEIVED)
-    chromium.wait("document.getElementById('signature').textContent.includes('42 factures')")
-    assert chromium.picture().startswith(b"\x89PNG")
-    assert chromium.complaints() == []
-
-
-def test_a_browser_submits_the_code(service: Service, day: dict[State, str], chromium: Chromium) -> None:
-    service.card.wait_for(day[State.CHECKED])
-    chromium.open(f"http://127.0.0.1:{service.port}/")
-    chromium.evaluate(
-        "document.getElementById('code').value = '1234'; document.querySelector('button.primary').click()"
-    )
-    chromium.wait("document.body.textContent.includes('Code accepté')")
-    assert service.card.unlocks == [{"op": "unlock", "pin": "1234", "root": ROOT}]
-    assert chromium.complaints() == []
-
-
-@pytest.mark.parametrize("width", [390, 1180])
-def test_pages_fit_a_phone_and_a_desk(service: Service, day: dict[State, str], chromium: Chromium, width: int) -> None:
-    chromium.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
-    for path in (*PAGES, f"/fichiers/{day[State.INTEGRATED]}", f"/fichiers/{day[State.REFUSED]}"):
-        chromium.open(f"http://127.0.0.1:{service.port}{path}")
-        assert chromium.evaluate("document.documentElement.scrollWidth") <= width, path
-        assert chromium.evaluate("getComputedStyle(document.body).marginTop") == "0px"  # the style sheet applies
-    assert chromium.complaints() == []
 
 
 def test_the_service_is_small(tmp_path: Path) -> None:

@@ -1,0 +1,52 @@
+# One runner.  Every target that needs the set-up does it; a second run of the set-up takes no time.
+
+PYTHON := /usr/bin/python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ROOT   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+# What Debian gives: to build the two bindings, the card's side, and what tests hold us against.
+PACKAGES := python3-venv python3-dev gcc libc6-dev pkg-config libpcsclite-dev libsystemd-dev \
+            pcscd vsmartcard-vpcd opensc openssl iproute2 util-linux systemd tzdata chromium
+
+.PHONY: setup demo test check bench dev power test-large
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml
+	@missing=$$(dpkg-query -W -f='$${db:Status-Abbrev}$${Package}\n' $(PACKAGES) 2>/dev/null | grep '^ii' | cut -c4- \
+	  | sort > /tmp/.have-$$$$; printf '%s\n' $(PACKAGES) | sort | comm -23 - /tmp/.have-$$$$; rm -f /tmp/.have-$$$$); \
+	if [ -n "$$missing" ]; then \
+	  echo "installing:" $$missing; \
+	  $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get -qq update && \
+	  $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install $$missing >/dev/null; \
+	fi
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: setup
+	$(BIN)/python firmware-tools/demo
+
+dev: setup
+	$(BIN)/python firmware-tools/dev
+
+test: setup
+	$(BIN)/python -m pytest
+
+power: setup
+	$(BIN)/python -m pytest -m long tests/power
+
+test-large: setup
+	$(BIN)/python -m pytest -m long --ignore=tests/power
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tests/architecture/sizes.py
+	$(BIN)/python docs/draw_architecture.py --check
+
+bench: setup
+	$(BIN)/python bench/run.py

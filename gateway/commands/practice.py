@@ -1,0 +1,245 @@
+"""The practice's daily work from a shell: where things stand (from the board) and what a person may ask.
+
+Every listing takes ``--json``.  What changes something goes to the keeper by ``admin.sock``; a fichier is
+handed over by HTTP to ``intake``, as the practice's software would.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import socket
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from gateway.book.board import BoardReader
+from gateway.book.moves import utc_now
+from gateway.commands.sections import DEFAULT, read_paths
+from gateway.config import read_document, read_section
+from gateway.errors import Deferred, Refused, Scope
+from gateway.follow.figures import read_facts
+from gateway.follow.headline import fichier_words, headline
+from gateway.formats.words import euros
+
+Row = dict[str, Any]
+
+
+def register(subparsers: Any) -> None:
+    """Add the family."""
+    listings = {
+        "status": (show_status, "le mot du jour et l'échelle de diagnostic"),
+        "fichiers": (list_fichiers, "les fichiers et où ils en sont"),
+        "lots": (list_lots, "les lots et leurs ARL"),
+        "factures": (list_factures, "les factures et leurs règlements"),
+    }
+    for name, (act, words) in listings.items():
+        parser = _common(subparsers.add_parser(name, help=words))
+        parser.set_defaults(act=act)
+    show = _common(subparsers.add_parser("show", help="la vie d'un fichier"))
+    show.add_argument("id")
+    show.set_defaults(act=show_fichier)
+    submit = _common(subparsers.add_parser("submit", help="remettre un fichier"))
+    submit.add_argument("file")
+    submit.set_defaults(act=submit_file)
+    for op, words in (("resend", "renvoyer"), ("hold", "retenir"), ("release", "libérer")):
+        parser = _common(subparsers.add_parser(op, help=f"{words} un fichier"))
+        parser.add_argument("id")
+        parser.add_argument("--why", default="", metavar="RAISON")
+        parser.set_defaults(act=ask_about_one, op=op)
+    returns = _common(subparsers.add_parser("returns", help="les retours ; redeliver les remet à disposition"))
+    returns.add_argument("action", nargs="?", choices=("list", "redeliver"), default="list")
+    returns.add_argument("--since", default="", metavar="AAAA-MM-JJ")
+    returns.set_defaults(act=list_returns)
+    journal = _common(subparsers.add_parser("journal", help="le journal ; verify recalcule ses chaînes"))
+    journal.add_argument("action", choices=("verify",))
+    journal.set_defaults(act=verify_journal)
+
+
+def _common(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("--config", default=str(DEFAULT), metavar="FICHIER")
+    parser.add_argument("--json", action="store_true", help="sortie JSON")
+    return parser
+
+
+# -- reading the board
+
+
+def _board(arguments: argparse.Namespace) -> BoardReader:
+    return BoardReader(read_paths(Path(arguments.config)).board)
+
+
+def _read(rows: Any, *given: Any) -> Any:
+    """What a question to the board answers; Deferred while there is no board."""
+    try:
+        return rows(*given)
+    except FileNotFoundError:
+        raise Deferred("BOX-003", "La passerelle redémarre ou n'est pas lancée : pas de tableau.", Scope.BOX) from None
+
+
+def _print(arguments: argparse.Namespace, rows: Sequence[Row], columns: Sequence[tuple[str, str]]) -> int:
+    """Rows as JSON, or as a table of the given (title, key) columns."""
+    if arguments.json:
+        print(json.dumps(rows, ensure_ascii=False, indent=1))
+        return 0
+    lines = [[title for title, _ in columns], *([str(row[key]) for _, key in columns] for row in rows)]
+    for line in _aligned(lines):
+        print(line)
+    return 0
+
+
+def _aligned(lines: list[list[str]]) -> Iterable[str]:
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    for line in lines:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def show_status(arguments: argparse.Namespace) -> int:
+    """The headline, then each rung of the ladder."""
+    now = utc_now()
+    told = headline(_read(read_facts, _board(arguments), now), now)
+    if arguments.json:
+        rungs = [vars(rung) for rung in told.rungs]
+        print(json.dumps({"level": told.level, "sentence": told.sentence, "rungs": rungs}, ensure_ascii=False))
+        return 0
+    print(told.sentence)
+    for rung in told.rungs:
+        print(f"  {rung.level:<10} {rung.name} : {rung.text}")
+    return 0
+
+
+def list_fichiers(arguments: argparse.Namespace) -> int:
+    """Fichiers, newest first, each with its present word."""
+    rows = _read(_board(arguments).fichiers)
+    for row in rows:
+        row["words"], row["short"], row["euros"] = fichier_words(row), row["id"][:8], euros(row["total"])
+    columns = (("id", "short"), ("reçu", "received"), ("nom", "name"), ("lots", "lots"), ("total", "euros"),
+               ("état", "state"), ("où il en est", "words"))  # fmt: skip
+    return _print(arguments, rows, columns)
+
+
+def list_lots(arguments: argparse.Namespace) -> int:
+    """Lots with their ARL."""
+    rows = _read(_board(arguments).lots)
+    for row in rows:
+        row["short"], row["total"] = row["fichier"][:8], euros(row["amo"] + row["amc"])
+        row["word"] = _ARL[row["arl"]] + (f" : {row['arl_code']} {row['arl_text']}" if row["arl_code"] else "")
+    columns = (("fichier", "short"), ("lot", "number"), ("destination", "destination"), ("date", "date"),
+               ("factures", "factures"), ("demandé", "total"), ("ARL", "word"))  # fmt: skip
+    return _print(arguments, rows, columns)
+
+
+_ARL = {"": "attendu", "positive": "positif", "negative": "négatif"}
+_PART = {"": "sans nouvelle", "P": "réglée", "R": "rejetée", "D": "différée"}
+
+
+def list_factures(arguments: argparse.Namespace) -> int:
+    """Factures with both parts."""
+    rows = _read(_board(arguments).factures)
+    for row in rows:
+        for part in ("amo", "amc"):
+            row[f"{part}_word"] = f"{euros(row[part])} {_PART[row[f'{part}_state']]}" if row[part] else "–"
+    columns = (("facture", "number"), ("lot", "lot_number"), ("soins", "care_date"), ("AMO", "amo_word"),
+               ("AMC", "amc_word"), ("rejet", "reject_text"))  # fmt: skip
+    return _print(arguments, rows, columns)
+
+
+def show_fichier(arguments: argparse.Namespace) -> int:
+    """One fichier: its words, findings, lots and the moves of its life."""
+    board = _board(arguments)
+    found = _read(board.fichier, arguments.id)
+    if len(found) != 1:
+        raise Refused("CMD-001", f"« {arguments.id} » désigne {len(found)} fichiers : il en faut un seul.")
+    row = found[0]
+    tables = {name: board.of_fichier(name, row["id"]) for name in ("findings", "lots", "factures", "events")}
+    if arguments.json:
+        print(json.dumps({**row, **tables}, ensure_ascii=False, indent=1))
+        return 0
+    print(f"{row['name']}  ({row['id']})\n{fichier_words(row)}")
+    for finding in tables["findings"]:
+        print(f"  {finding['code']} enregistrement {finding['record']}, position {finding['position']} : "
+              f"{finding['text']}")  # fmt: skip
+    for lot in tables["lots"]:
+        print(f"  lot {lot['number']} : {lot['factures']} factures, {euros(lot['amo'] + lot['amc'])}, "
+              f"ARL {_ARL[lot['arl']]}")  # fmt: skip
+    for event in tables["events"]:
+        told = json.loads(event["text"])
+        print(f"  {told['at']}  {told['verb']}  {told.get('from') or ''} → {told.get('to') or ''}".rstrip(" →"))
+    return 0
+
+
+# -- asking
+
+
+def submit_file(arguments: argparse.Namespace) -> int:
+    """Hand a file over; says the fichier's id and its present word."""
+    from gateway.services.intake import IntakeSettings
+
+    path = Path(arguments.file)
+    document = read_document(Path(arguments.config), ("paths", *_OTHERS))
+    settings: IntakeSettings = read_section(IntakeSettings, document.get("intake", {}), "[intake]")
+    connection = http.client.HTTPConnection(settings.host, settings.port, timeout=120)
+    try:
+        with path.open("rb") as body:
+            size = str(path.stat().st_size)
+            address = f"/api/v1/fichiers?name={quote(path.name)}"
+            connection.request("POST", address, body, {"Content-Length": size})
+            response = connection.getresponse()
+            told = json.loads(response.read())
+    except FileNotFoundError:
+        raise Refused("CMD-006", f"{path} : ce fichier n'existe pas.") from None
+    except OSError as error:
+        raise Deferred("CMD-007", f"La passerelle ne prend pas de fichier : {error}.", Scope.BOX) from None
+    if response.status >= 400:
+        raise Refused(told.get("code", "CMD-008"), told.get("text", "Dépôt refusé."))
+    print(json.dumps(told, ensure_ascii=False) if arguments.json else f"{told['id'][:8]}  {told['text']}")
+    return 0
+
+
+_OTHERS = ("intake", "keeper", "card", "forward", "status", "concentrator")
+
+
+def ask_about_one(arguments: argparse.Namespace) -> int:
+    """Resend, hold or release one fichier."""
+    told = _ask(arguments, {"op": arguments.op, "id": arguments.id, "why": arguments.why})
+    print(json.dumps(told, ensure_ascii=False) if arguments.json else f"{told['id'][:8]} : fait.")
+    return 0
+
+
+def list_returns(arguments: argparse.Namespace) -> int:
+    """Returns for the practice; ``redeliver`` offers those since a day again."""
+    if arguments.action == "redeliver":
+        told = _ask(arguments, {"op": "redeliver", "since": arguments.since})
+        print(f"{told['returns']} retours remis à disposition.")
+        return 0
+    columns = (("arrivé", "arrived"), ("sorte", "kind"), ("nom", "name"), ("octets", "size"), ("relevé", "picked"))
+    return _print(arguments, _read(_board(arguments).returns), columns)
+
+
+def verify_journal(arguments: argparse.Namespace) -> int:
+    """Recompute the chains; 65 and the first break when one does not hold."""
+    told = _ask(arguments, {"op": "verify"})
+    if told["breaks"]:
+        words = " ; ".join(f"chaîne {chain} : {word}" for chain, word in told["breaks"].items())
+        raise Refused("JRN-001", f"Le journal a été altéré : {words}.")
+    print(f"{told['rows']} lignes, chaînes intactes.")
+    return 0
+
+
+def _ask(arguments: argparse.Namespace, question: Row) -> Row:
+    """One question to the keeper; Refused in its own words."""
+    path = read_paths(Path(arguments.config)).socket("admin")
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(60)
+            connection.connect(str(path))
+            connection.sendall(json.dumps(question).encode() + b"\n")
+            with connection.makefile("rb") as answers:
+                told: Row = json.loads(answers.readline())
+    except OSError as error:
+        raise Deferred("CMD-009", f"Le gardien du livre ne répond pas ({error}).", Scope.BOX) from None
+    if not told["ok"]:
+        raise Refused(told["code"], told["text"])
+    return told

@@ -1,0 +1,55 @@
+"""``gateway run NAME`` and ``gateway dev``: the services as processes, or all of them in one."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import socket
+from pathlib import Path
+from typing import Any
+
+from gateway.commands.sections import DEFAULT, SERVICES, service
+from gateway.errors import Refused, Scope
+from gateway.process.runtime import Runtime, serve
+
+Subparsers = Any
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add ``run`` and ``dev``."""
+    run = subparsers.add_parser("run", help="un service, comme systemd le démarre")
+    run.add_argument("name", choices=tuple(SERVICES))
+    run.add_argument("--config", default=str(DEFAULT), metavar="FICHIER")
+    run.add_argument("--socket", action="append", default=[], metavar="NOM=FD", help="socket héritée")
+    run.set_defaults(act=run_one)
+    dev = subparsers.add_parser("dev", help="tous les services dans un seul processus")
+    dev.add_argument("--config", default=str(DEFAULT), metavar="FICHIER")
+    dev.add_argument("--without", action="append", default=[], choices=tuple(SERVICES), metavar="NOM")
+    dev.set_defaults(act=run_all)
+
+
+def run_one(arguments: argparse.Namespace) -> int:
+    """One service until it is stopped."""
+    start = service(arguments.name, Path(arguments.config))
+    asyncio.run(serve((Runtime(arguments.name, _sockets(arguments.socket)), start)))
+    return 0
+
+
+def run_all(arguments: argparse.Namespace) -> int:
+    """Every service in this process; the first to fail ends all."""
+    config = Path(arguments.config)
+    names = [name for name in SERVICES if name not in arguments.without]
+
+    services = [(Runtime(name), service(name, config)) for name in names]
+    asyncio.run(serve(*services))
+    return 0
+
+
+def _sockets(given: list[str]) -> dict[str, socket.socket]:
+    sockets = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        if not name or not number.isdigit():
+            raise Refused("CFG-008", f"--socket {text} : il faut NOM=FD.", Scope.BOX)
+        sockets[name] = socket.socket(fileno=int(number))
+    return sockets

@@ -1,0 +1,18 @@
+"""card: the practitioner's CPS; two sockets whose modes are the access list, no network, no book.
+
+``sign.sock`` is the keeper's, ``unlock.sock`` the page's.  All the work is in ``gateway.card``.
+"""
+
+from __future__ import annotations
+
+from gateway.card.server import serve
+from gateway.card.settings import CardSettings
+from gateway.config import Paths
+from gateway.process.runtime import Runtime
+
+
+async def run(runtime: Runtime, paths: Paths, settings: CardSettings) -> None:
+    """Serve both sockets until the runtime stops."""
+    sign = runtime.listener("sign", paths.socket("sign"))
+    unlock = runtime.listener("unlock", paths.socket("unlock"))
+    await serve(sign, unlock, settings, runtime.stop, runtime.ready, runtime.alive)

@@ -1,0 +1,179 @@
+"""The keeper's desk: what every part of the keeper works with, and the one way to commit.
+
+Order, always: parts durable, commit, board, and only then doors.  What a crash leaves undone after a commit
+(an entry not yet offered, a word not yet said) is done again at start from the book alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.book.board import Board
+from gateway.book.doors import Door
+from gateway.book.moves import Book
+from gateway.book.parts import Parts
+from gateway.config import Paths, setting
+from gateway.errors import Scope
+from gateway.fichier import State
+from gateway.process.runtime import Runtime
+from gateway.services.keeper.keys import Keys, Trust, read_keys, read_trust
+
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True)
+class KeeperSettings:
+    """The section [keeper]."""
+
+    box_id: str = setting("box-0001", "identifiant de la passerelle")
+    poll_s: float = setting(0.25, "secondes entre deux regards sur les portes")
+    profile: str = setting("b2-cp", "profil de contrôle des fichiers B2 : b2-cp ou mutsante")
+    retry_s: float = setting(30.0, "premier délai avant un nouvel essai sur un fichier, en secondes")
+    retry_max_s: float = setting(3600.0, "délai maximal entre deux essais, en secondes")
+    free_min: int = setting(200 << 20, "espace disque libre sous lequel la passerelle le dit, en octets")
+
+
+class Desk:
+    """Book, board, parts, doors, keys."""
+
+    def __init__(self, runtime: Runtime, paths: Paths, settings: KeeperSettings) -> None:
+        self.runtime, self.paths, self.settings = runtime, paths, settings
+        paths.book.mkdir(parents=True, exist_ok=True)
+        self.book = Book(paths.book / "book.db")
+        self.parts = Parts(paths.parts)
+        self.board = Board(paths.board)
+        self.new, self.outgoing, self.arrived, self.counter = (
+            Door(paths.door(name)) for name in ("new", "outgoing", "arrived", "counter")
+        )
+        self.keys: Keys = read_keys(paths)
+        self.trust: Trust = read_trust(paths)
+        self.boot = BOOT.read_text().strip()
+        self.unreadable: set[str] = set()
+        """Entries of ``new/`` that box-seal does not open: left where they are, and said."""
+
+    def start(self) -> None:
+        """Make whole what a crash left half done."""
+        for door in (self.outgoing, self.counter):
+            door.sweep()
+        with self.book.transaction():
+            died = self.book.settle_claims(self.boot)
+        for fichier in died:
+            self.runtime.log("warning", f"interrupted while working on {fichier}")
+        self.parts.sweep(self.book.named_parts())
+        self.board.rebuild(self.book)
+        for row in self.book.connection.execute("SELECT * FROM fichiers").fetchall():
+            if row["state"] == State.SEALED:
+                self.offer(row["id"])
+            self.say(row["id"])
+        for row in self.book.connection.execute(
+            "SELECT * FROM returns WHERE delivery <> '' AND picked = ''"
+        ).fetchall():
+            self.hand_out(row["id"])
+
+    @contextmanager
+    def commit(self) -> Iterator[None]:
+        """One transaction of the book, then the board and the practice's words."""
+        with self.book.transaction():
+            yield
+        changed = set(self.book.changed)
+        self.board.show(self.book)
+        for fichier in sorted(changed):
+            self.say(fichier)
+
+    @contextmanager
+    def claim(self, fichier: str) -> Iterator[None]:
+        """Work under a claim: a death inside counts against the fichier, anything else does not."""
+        with self.book.transaction():
+            self.book.claim(fichier, self.boot)
+        try:
+            yield
+        except asyncio.CancelledError:
+            self._unclaim(fichier)
+            raise
+        self._unclaim(fichier)
+
+    def _unclaim(self, fichier: str) -> None:
+        row = self.book.fichier(fichier)
+        if row is not None and row["claim_state"]:
+            with self.book.transaction():
+                self.book.unclaim(fichier)
+
+    # -- what follows from the book, and may be done again
+
+    def offer(self, fichier: str) -> None:
+        """Offer the sealed part of a fichier to forward, under the name that says which seal it is."""
+        row = self.book.fichier(fichier)
+        if row is not None and row["state"] == State.SEALED:
+            part = self.book.part(fichier, "sealed")
+            self.outgoing.link(entry_name(fichier, row["transmission"], row["seal"]), self.parts.file(part.digest))
+
+    def hand_out(self, key: str) -> None:
+        """Offer a return to intake, unless it was picked up.
+
+        Intake puts its pick-up into ``new/`` before it removes the entry: so an entry that is missing was
+        never offered, or its pick-up is seen there when looked for in this order.
+        """
+        row = self.book.connection.execute("SELECT * FROM returns WHERE id = ?", (key,)).fetchone()
+        name = f"{key}.{row['offered']}"
+        if not row["delivery"] or row["picked"] or self.counter.has(f"return.{name}"):
+            return
+        if not self.new.has(f"picked.{name}"):
+            self.counter.link(f"return.{name}", self.parts.file(row["delivery"]))
+
+    def say(self, fichier: str) -> None:
+        """The present word on a fichier for the practice's ``receipts/``."""
+        row = self.book.fichier(fichier)
+        if row is None:
+            return
+        rank = self.book.connection.execute("SELECT max(seq) FROM journal WHERE fichier = ?", (fichier,)).fetchone()[0]
+        self.counter.put(f"word.{fichier}.{rank}", json.dumps(self._word(row), ensure_ascii=False).encode())
+
+    def _word(self, row: Any) -> dict[str, Any]:
+        lots = self.book.connection.execute(
+            "SELECT number, destination, date, factures, amo, amc, arl, arl_code, arl_text FROM lots"
+            " WHERE fichier = ? ORDER BY rank", (row["id"],),
+        )  # fmt: skip
+        findings = self.book.connection.execute(
+            "SELECT * FROM findings WHERE fichier = ? AND severity = 'blocks' ORDER BY rank", (row["id"],)
+        )
+        return {
+            "id": row["id"], "name": row["name"], "state": row["state"], "since": row["since"],
+            "received": row["received"], "transmission": row["transmission"],
+            "code": row["reason_code"], "text": row["reason_text"], "held": row["held_reason"],
+            "lots": [dict(lot) for lot in lots],
+            "findings": [
+                f"enregistrement {found['record']}, position {found['position']} : {found['code']} {found['text']}"
+                for found in findings
+            ],
+        }  # fmt: skip
+
+    # -- the box itself
+
+    def look_after_box(self) -> None:
+        """The rungs of the ladder that the keeper can see: disk space."""
+        free = shutil.disk_usage(self.paths.state).free
+        short = free < self.settings.free_min
+        text = f"Il ne reste que {free >> 20} Mio sur le disque de la passerelle." if short else ""
+        self.condition(Scope.BOX, "disk", "BOX-002" if short else "", text)
+
+    def condition(self, scope: Scope, name: str, code: str, text: str, detail: dict[str, Any] | None = None) -> None:
+        """State a condition; nothing is written when it says what it said before."""
+        row = self.book.connection.execute(
+            "SELECT * FROM conditions WHERE scope = ? AND name = ?", (scope, name)
+        ).fetchone()
+        told = json.dumps(detail or {}, ensure_ascii=False)
+        if row is None or (row["code"], row["text"], row["detail"]) != (code, text, told):
+            with self.commit():
+                self.book.state_condition(scope, name, code, text, detail)
+
+
+def entry_name(fichier: str, transmission: int, seal: str) -> str:
+    """The name of a sealed part in ``outgoing/``, and the key of forward's restart context."""
+    return f"{fichier}.{transmission}.{seal}"

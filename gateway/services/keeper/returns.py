@@ -1,0 +1,176 @@
+"""Facts from ``arrived/``: what was sent, how the route is, and the returns of the OCT.
+
+A return is opened, its signature and path are checked, and it is recorded with what it says (receipt → the
+fichier moves, ARL → its lot, RSP → its factures) in one transaction; its body is sealed again, for
+box-delivery only, and handed out unchanged.  A return that cannot be read is kept and shown, never dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import re
+from typing import Any
+
+from gateway.book.doors import Copied
+from gateway.book.moves import iso
+from gateway.book.parts import Writable
+from gateway.envelope.seal import Opened, seal
+from gateway.envelope.signed import read_signed
+from gateway.errors import Deferred, Refused, Scope
+from gateway.fichier import State, Verb
+from gateway.follow.factures import settle
+from gateway.follow.lots import acknowledge
+from gateway.formats.arl import Arl
+from gateway.formats.noemie import Return
+from gateway.formats.receipt import Receipt
+from gateway.formats.returns import ReturnFile, pack, unpack
+from gateway.process.child import read_in_child
+from gateway.services.keeper.desk import Desk
+
+FACT_LIMIT = 1 << 20
+RETURN_LIMIT = 32 << 20
+"""A NOEMIE return of a busy practice is a few hundred KB."""
+
+DELIVERED_KINDS = ("arl", "rsp", "opaque")
+"""Returns that go to the practice's inbox; a receipt becomes its ``receipts/`` entry."""
+
+
+INSERT = "INSERT INTO returns (id, kind, name, about, at, arrived, delivery, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+async def take_arrived(desk: Desk) -> None:
+    """Take all that forward brought: each one is committed before its entry goes."""
+    for name in desk.arrived.names():
+        act = next((act for form, act in _FORMS if form.fullmatch(name)), None)
+        if act is None:
+            continue  # not a name of forward's: left where it is
+        await act(desk, name)
+        desk.arrived.remove(name)
+        desk.runtime.alive()
+
+
+async def _take_sent(desk: Desk, name: str) -> None:
+    """``sent.<id>.<transmission>.<seal>``: the OCT stored all of that seal."""
+    _, fichier, transmission, number = name.split(".")
+    told: dict[str, Any] = json.loads(desk.arrived.read(name, FACT_LIMIT))
+    row = desk.book.fichier(fichier)
+    if row is None or (row["transmission"], row["seal"]) != (int(transmission), number):
+        return
+    with desk.commit():
+        desk.book.move(fichier, Verb.SEND, {"seal": number, "transfer": told})
+
+
+async def _take_route(desk: Desk, name: str) -> None:
+    """``route.<n>``: how the line to the OCT is."""
+    told: dict[str, Any] = json.loads(desk.arrived.read(name, FACT_LIMIT))
+    detail = {"next": told.get("next", "")}
+    desk.condition(Scope.ROUTE, told["name"], told["code"], told["text"], detail)
+
+
+async def _take_return(desk: Desk, name: str) -> None:
+    """``return.<n>``: sealed to the box, signed by the OCT."""
+    part = desk.parts.take(desk.arrived, name)
+    if desk.book.connection.execute("SELECT 1 FROM returns WHERE id = ?", (part.digest,)).fetchone():
+        return
+    try:
+        told = open_return(desk, part)
+    except (Refused, Deferred) as trouble:
+        _keep_unread(desk, part, trouble)
+        return
+    settled = await _read_payments(told)
+    delivery = ""
+    if told.header.kind in DELIVERED_KINDS:
+        delivery = desk.parts.add(lambda out: _seal_for_practice(desk, told, out)).digest
+    with desk.commit():
+        desk.book.state_condition(Scope.ROUTE, "returns", "", "")
+        _record(desk, part, told, delivery)
+        _apply(desk, told, settled)
+    desk.hand_out(part.digest)
+
+
+_FORMS = (
+    (re.compile(r"sent\.[0-9a-f]{32}\.\d{1,6}\.\d{1,6}"), _take_sent),
+    (re.compile(r"route\.\d{1,30}"), _take_route),
+    (re.compile(r"return\.[0-9a-f]{64}"), _take_return),
+)
+"""Names in ``arrived/`` and what they bring."""
+
+
+def open_return(desk: Desk, part: Copied) -> ReturnFile:
+    """Open a return and check who signed it."""
+    content = io.BytesIO()
+    with desk.parts.open(part.digest) as source:
+        opened = Opened(source, desk.keys.seal_certificate, desk.keys.seal)
+        signed = read_signed(opened, content, RETURN_LIMIT)
+    desk.trust.check_oct(signed.signature.certificate, signed.chain, desk.book.clock())
+    return unpack(content.getvalue())
+
+
+def _seal_for_practice(desk: Desk, told: ReturnFile, out: Writable) -> None:
+    whole = pack(told.header.kind, told.header.name, told.header.about, told.header.at, told.body)
+    seal(io.BytesIO(whole), len(whole), out, [desk.trust.delivery])
+
+
+def _record(desk: Desk, part: Copied, told: ReturnFile, delivery: str) -> None:
+    head = told.header
+    desk.book.connection.execute(
+        INSERT,
+        (part.digest, head.kind, head.name, head.about or "", head.at, iso(desk.book.clock()), delivery,
+         len(told.body)),
+    )  # fmt: skip
+    desk.book.record(head.about or "", {"verb": "return", "kind": head.kind, "part": part.digest})
+
+
+def _keep_unread(desk: Desk, part: Copied, trouble: Refused | Deferred) -> None:
+    """Kept under its digest and said; a person or a later version may read it."""
+    with desk.commit():
+        desk.book.connection.execute(
+            INSERT,
+            (part.digest, "unread", trouble.code, "", "", iso(desk.book.clock()), "", part.size),
+        )
+        desk.book.record("", {"verb": "return", "kind": "unread", "part": part.digest, "code": trouble.code})
+        desk.book.state_condition(
+            Scope.ROUTE, "returns", trouble.code, f"Un retour n'a pas pu être lu : {trouble.text}"
+        )
+
+
+async def _read_payments(told: ReturnFile) -> Return | None:
+    """A payer's return as the child reads it; one that it cannot read is delivered all the same."""
+    if told.header.kind != "rsp":
+        return None
+    answer = await asyncio.to_thread(read_in_child, lambda child: child.write(told.body), "--as", "return")
+    try:
+        return Return.from_json(answer)
+    except Refused:
+        return None
+
+
+def _apply(desk: Desk, told: ReturnFile, payments: Return | None) -> None:
+    """What a return says, in the transaction that records it."""
+    if told.header.kind == "receipt":
+        apply_receipt(desk, Receipt.from_bytes(told.body))
+    elif told.header.kind == "arl":
+        acknowledge(desk.book, Arl.from_bytes(told.body))
+    elif payments is not None:
+        settle(desk.book, payments, iso(desk.book.clock()))
+
+
+def apply_receipt(desk: Desk, receipt: Receipt) -> None:
+    """Move a fichier on the OCT's own word; one for another seal moves nothing unless it says integrated."""
+    row = desk.book.fichier(receipt.fichier)
+    if row is None:
+        return
+    same = (row["transmission"], row["seal"]) == (receipt.transmission, receipt.seal)
+    fact = {"seal": receipt.seal, "receipt": receipt.verdict, "code": receipt.code, "at": receipt.integrated_at}
+    if receipt.verdict == "integrated":
+        desk.book.move(receipt.fichier, Verb.INTEGRATE, fact)
+        desk.outgoing.withdraw(f"{receipt.fichier}.{row['transmission']}.{row['seal']}")
+    elif receipt.verdict == "refused" and same:
+        desk.book.move(
+            receipt.fichier, Verb.REFUSE, {**fact, "by": "oct"},
+            reason_code=receipt.code, reason_text=receipt.text, reason_scope="fichier",
+        )  # fmt: skip
+    elif receipt.verdict == "unopened" and same and row["state"] in (State.SEALED, State.SENT):
+        desk.book.move(receipt.fichier, Verb.UNSEAL, fact)

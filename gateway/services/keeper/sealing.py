@@ -1,0 +1,66 @@
+"""SIGNED → SEALED: the signed content in its envelope for the OCT, offered in ``outgoing/``.
+
+Nothing readable touches the disk: the received part is opened, wrapped with the card's signature and sealed
+in one stream.  Each seal has a number of its own; a new seal is a new transfer, never a restart.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from gateway.book.parts import Writable
+from gateway.envelope.seal import Sealer
+from gateway.envelope.signed import Signature, signed_size, write_signed
+from gateway.fichier import Verb
+from gateway.services.keeper.checking import open_content
+from gateway.services.keeper.desk import Desk
+
+ALGORITHM = "rsa-pkcs1-sha256"
+"""What a CPS signs with (cps.md §4: PSO CDS, no PSS on CPS3)."""
+
+
+def seal(desk: Desk, fichier: str) -> None:
+    """Seal one fichier and offer it."""
+    signature = read_signature(desk, fichier)
+    received = desk.book.part(fichier, "received").digest
+    row = desk.book.fichier(fichier)
+    assert row is not None
+
+    def write(out: Writable) -> None:
+        header, content = open_content(desk.parts, desk.keys, received)
+        size = header.size
+        sealer = Sealer(out, [desk.trust.oct_seal], signed_size(size, signature, desk.trust.chain))
+        write_signed(content, size, sealer, signature, desk.trust.chain)
+        sealer.close()
+
+    part = desk.parts.add(write)
+    number = row["seals"] + 1
+    with desk.commit():
+        desk.book.name_part(fichier, "sealed", part)
+        fact = {"seal": str(number), "part": part.digest, "size": part.size, "transmission": row["transmission"]}
+        desk.book.move(fichier, Verb.SEAL, fact, seal=str(number), seals=number)
+    desk.offer(fichier)
+
+
+def pack_signature(answer: dict[str, Any]) -> bytes:
+    """What the card gave for one fichier, as the part ``signature`` keeps it (base64 fields, JSON)."""
+    return json.dumps(answer, sort_keys=True, separators=(",", ":")).encode()
+
+
+def read_signature(desk: Desk, fichier: str) -> Signature:
+    """The card's signature of a fichier."""
+    with desk.parts.open(desk.book.part(fichier, "signature").digest) as source:
+        answer = json.loads(source.read())
+    return signature_of(answer)
+
+
+def signature_of(answer: dict[str, Any]) -> Signature:
+    """The CMS signature in what the card gave."""
+    return Signature(
+        attributes=base64.b64decode(answer["attributes"]),
+        signature=base64.b64decode(answer["signature"]),
+        certificate=base64.b64decode(answer["certificate"]),
+        algorithm=ALGORITHM,
+    )

@@ -1,0 +1,68 @@
+"""The place of a service under systemd, with real sockets and a real notify socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.process.runtime import Runtime, unix_listener
+
+SERVICE = """
+import asyncio
+from gateway.process.runtime import Runtime, serve
+async def run(runtime):
+    listener = runtime.listener("sign")
+    runtime.tell(str(listener.getsockname()))
+    runtime.ready()
+    while not runtime.stop.is_set():
+        runtime.alive()
+        await runtime.pause(0.05)
+asyncio.run(serve((Runtime("x"), run)))
+"""
+
+
+def test_ready_alive_stopping_and_an_inherited_socket(tmp_path: Path) -> None:
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.bind(str(tmp_path / "notify"))
+    notify.settimeout(20)
+    listener = unix_listener(tmp_path / "sign.sock", 0o600)
+
+    def as_systemd_does() -> None:
+        os.dup2(listener.fileno(), 3)
+        os.set_inheritable(3, True)
+        os.environ["LISTEN_PID"] = str(os.getpid())
+
+    environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "sign"}
+    launcher = (
+        "import os,sys; os.environ['LISTEN_PID'] = str(os.getpid());"
+        f"os.execv(sys.executable, [sys.executable, '-c', {SERVICE!r}])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", launcher], env=environment, close_fds=False, preexec_fn=as_systemd_does
+    ) as service:
+        heard = [notify.recv(1000) for _ in range(3)]
+        assert heard[0].startswith(b"STATUS=") and b"sign.sock" in heard[0]
+        assert heard[1:] == [b"READY=1", b"WATCHDOG=1"]
+        service.send_signal(signal.SIGTERM)
+        while heard[-1] != b"STOPPING=1":
+            heard.append(notify.recv(1000))
+        assert service.wait(20) == 0
+
+
+def test_a_stale_socket_is_replaced_and_its_mode_is_the_access_list(tmp_path: Path) -> None:
+    for _ in range(2):
+        listener = unix_listener(tmp_path / "x.sock", 0o600)
+    assert stat.S_IMODE((tmp_path / "x.sock").stat().st_mode) == 0o600
+    listener.close()
+
+
+def test_a_socket_that_nobody_passed_is_named() -> None:
+    with pytest.raises(LookupError, match="intake"):
+        Runtime("intake").listener("intake")
