@@ -136,7 +136,7 @@ class Stage:
         password = self.paths.key("forward", "oct-password").read_text()
         pki, paths = self.pki, self.paths
         document: dict[str, dict[str, Any]] = {
-            "paths": {name: str(getattr(paths, name)) for name in ("state", "runtime", "practice", "keys", "trust")},
+            "box": {name: str(getattr(paths, name)) for name in ("state", "runtime", "practice", "keys", "trust")},
             "intake": {"port": self.ports["intake"], "poll_s": 0.2},
             "keeper": {"retry_s": 1.0, "poll_s": 0.1},
             "card": {},

@@ -28,8 +28,9 @@ def setting(default: Any, doc: str) -> Any:
 
 @dataclass(frozen=True)
 class Paths:
-    """Where the box keeps its things; every other path follows from these."""
+    """Which box this is and where it keeps its things: the section [box]; every other path follows from these."""
 
+    box_id: str = setting("box-0001", "identifiant de la passerelle, lié à chaque preuve de carte")
     state: Path = setting(Path("/var/lib/gateway"), "livre, parties, portes : ce qui doit survivre")
     runtime: Path = setting(Path("/run/gateway"), "tableau et sockets : ce qui peut se refaire")
     practice: Path = setting(Path("/srv/gateway"), "les dossiers du cabinet : outbox, inbox, receipts…")

@@ -156,12 +156,13 @@ async def serve(
     sign_socket: socket.socket,
     unlock_socket: socket.socket,
     settings: CardSettings,
+    box_id: str,
     stop: asyncio.Event,
     ready: Callable[[], None],
     alive: Callable[[], None],
 ) -> None:
     """Serve both listening sockets until ``stop``; ``ready`` once, ``alive`` after each step of the card."""
-    signer = Signer(settings, Cards(Readers()), stop, alive)
+    signer = Signer(settings, box_id, Cards(Readers()), stop, alive)
     async with asyncio.TaskGroup() as group:
         talks: set[asyncio.Task[None]] = set()
         servers = [

@@ -19,7 +19,6 @@ _UNTIL = re.compile(r"until ([01][0-9]|2[0-3]):([0-5][0-9])")
 class CardSettings:
     """Refused(CPS-POLICY) where the policy is none of the three."""
 
-    box_id: str = field(default="box-0001", metadata={"doc": "identifiant de la passerelle, lié à chaque signature"})
     policy: str = field(
         default="this-batch", metadata={"doc": "durée d'un code porteur : each, this-batch ou until HH:MM"}
     )

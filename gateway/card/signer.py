@@ -62,8 +62,11 @@ class Condition:
 class Signer:
     """Lives on the event loop; ``run`` watches until ``stop`` is set."""
 
-    def __init__(self, settings: CardSettings, cards: Cards, stop: asyncio.Event, alive: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: CardSettings, box_id: str, cards: Cards, stop: asyncio.Event, alive: Callable[[], None]
+    ) -> None:
         self.settings = settings
+        self._box_id = box_id
         self.pending = Pending(settings.each)
         self.condition = Condition("no-service", NO_SERVICE, "Le lecteur de cartes n'a pas encore été regardé.")
         self.version = 0
@@ -155,7 +158,7 @@ class Signer:
         """Have the card take the code, then sign in the background; on any Trouble the condition says it."""
         if self._sight is None:
             raise Deferred(self.condition.code, self.condition.text, Scope.CARD)
-        serial, (box, policy) = self._sight.contents.serial, (self.settings.box_id, self.settings.policy)
+        serial, (box, policy) = self._sight.contents.serial, (self._box_id, self.settings.policy)
         try:
             session = await self._card(self._cards.unlock, serial, pin, box, policy, root, last_try)
         except Trouble as trouble:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from gateway.book.board import BoardReader
 from gateway.book.moves import utc_now
-from gateway.commands.sections import DEFAULT, read_paths
+from gateway.commands.sections import DEFAULT, SECTIONS, read_paths
 from gateway.config import read_document, read_section
 from gateway.errors import Deferred, Refused, Scope
 from gateway.follow.figures import read_facts
@@ -178,7 +178,7 @@ def submit_file(arguments: argparse.Namespace) -> int:
     from gateway.services.intake import IntakeSettings
 
     path = Path(arguments.file)
-    document = read_document(Path(arguments.config), ("paths", *_OTHERS))
+    document = read_document(Path(arguments.config), SECTIONS)
     settings: IntakeSettings = read_section(IntakeSettings, document.get("intake", {}), "[intake]")
     connection = http.client.HTTPConnection(settings.host, settings.port, timeout=120)
     try:
@@ -196,9 +196,6 @@ def submit_file(arguments: argparse.Namespace) -> int:
         raise Refused(told.get("code", "CMD-008"), told.get("text", "Dépôt refusé."))
     print(json.dumps(told, ensure_ascii=False) if arguments.json else f"{told['id'][:8]}  {told['text']}")
     return 0
-
-
-_OTHERS = ("intake", "keeper", "card", "forward", "status", "concentrator")
 
 
 def ask_about_one(arguments: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from gateway.process.runtime import Runtime
 DEFAULT = Path("/etc/gateway/gateway.toml")
 
 SECTIONS = {
-    "paths": "gateway.config:Paths",
+    "box": "gateway.config:Paths",
     "intake": "gateway.services.intake:IntakeSettings",
     "keeper": "gateway.services.keeper.desk:KeeperSettings",
     "card": "gateway.card.settings:CardSettings",
@@ -44,15 +44,15 @@ def load(place: str) -> Any:
 
 
 def read_paths(config: Path) -> Paths:
-    """The [paths] of a configuration file."""
-    paths: Paths = read_section(Paths, read_document(config, SECTIONS).get("paths", {}), "[paths]")
+    """The [box] of a configuration file."""
+    paths: Paths = read_section(Paths, read_document(config, SECTIONS).get("box", {}), "[box]")
     return paths
 
 
 def service(name: str, config: Path) -> Callable[[Runtime], Awaitable[None]]:
     """A service with its settings, ready to be run."""
     document = read_document(config, SECTIONS)
-    paths = read_section(Paths, document.get("paths", {}), "[paths]")
+    paths = read_section(Paths, document.get("box", {}), "[box]")
     settings = read_section(load(SECTIONS[name]), document.get(name, {}), f"[{name}]")
     run = load(SERVICES[name])
 

@@ -15,4 +15,4 @@ async def run(runtime: Runtime, paths: Paths, settings: CardSettings) -> None:
     """Serve both sockets until the runtime stops."""
     sign = runtime.listener("sign", paths.socket("sign"))
     unlock = runtime.listener("unlock", paths.socket("unlock"))
-    await serve(sign, unlock, settings, runtime.stop, runtime.ready, runtime.alive)
+    await serve(sign, unlock, settings, paths.box_id, runtime.stop, runtime.ready, runtime.alive)

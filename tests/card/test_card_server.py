@@ -78,7 +78,8 @@ async def running(folder: Path, policy: str = "this-batch") -> AsyncIterator[Run
         serve(
             listening(folder / "sign.sock"),
             listening(folder / "unlock.sock"),
-            CardSettings("box-7", policy),
+            CardSettings(policy),
+            "box-7",
             stop,
             ready.set,
             lambda: beats.append(time.monotonic()),

@@ -16,14 +16,14 @@ NOON = datetime(2026, 3, 2, 12, 0, tzinfo=timezone(timedelta(hours=1)))
 @pytest.mark.parametrize("policy", ["", "always", "until", "until 24:00", "until 12:60", "until 9:00", "until 12:00 "])
 def test_unknown_policies_are_refused(policy: str) -> None:
     with pytest.raises(Refused, match="CPS-POLICY"):
-        CardSettings("box", policy)
+        CardSettings(policy)
 
 
 @pytest.mark.parametrize(
     ("policy", "hours"), [("each", None), ("this-batch", None), ("until 18:30", 6.5), ("until 12:00", None)]
 )
 def test_ends(policy: str, hours: float | None) -> None:
-    ends = CardSettings("box", policy).ends(NOON)
+    ends = CardSettings(policy).ends(NOON)
     assert ends == (None if hours is None else NOON + timedelta(hours=hours))
 
 

@@ -32,7 +32,6 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 class KeeperSettings:
     """The section [keeper]."""
 
-    box_id: str = setting("box-0001", "identifiant de la passerelle")
     poll_s: float = setting(0.25, "secondes entre deux regards sur les portes")
     profile: str = setting("b2-cp", "profil de contrôle des fichiers B2 : b2-cp ou mutsante")
     retry_s: float = setting(30.0, "premier délai avant un nouvel essai sur un fichier, en secondes")

@@ -91,7 +91,7 @@ def verify_answer(desk: Desk, row: Any, answer: dict[str, Any]) -> None:
     proof = answer["authentication"]
     certificate = base64.b64decode(proof["certificate"])
     desk.trust.check_practitioner(certificate, Use.AUTHENTICATE, now)
-    message = proof_message(desk.settings.box_id, base64.b64decode(proof["challenge"]), bytes.fromhex(proof["root"]))
+    message = proof_message(desk.paths.box_id, base64.b64decode(proof["challenge"]), bytes.fromhex(proof["root"]))
     algorithms.check(ALGORITHM, certificate, base64.b64decode(proof["signature"]), message)
 
     signature = signature_of(answer)
