@@ -135,8 +135,29 @@ def test_receipt_arl_and_payments_come_back(practice: Practice) -> None:
     assert receipt["name"] == "cabinet.b2"
 
 
-def test_the_inbox_holds_the_payers_bytes(practice: Practice) -> None:
-    """The NOEMIE return reads back, and totals what the page shows."""
+def test_the_inbox_holds_the_payers_bytes(practice: Practice, tmp_path: Path) -> None:
+    """What the OCT sealed for us, opened and verified by openssl, is what lies in the inbox, byte for byte."""
+    pki, sent = practice.pki, set()
+    for sealed in (practice.oct / "returns").iterdir():
+        signed, content = tmp_path / "signed", tmp_path / "content"
+        commands = (
+            ["-decrypt", "-in", sealed, "-out", signed, "-recip", pki / "box-seal.pem", "-inkey", pki / "box-seal.key"],
+            ["-verify", "-binary", "-in", signed, "-out", content, "-CAfile", pki / "root.pem", "-purpose", "any",
+             "-certfile", pki / "chains/oct.pem"],
+        )  # fmt: skip
+        for words in commands:
+            done = subprocess.run(
+                ["openssl", "cms", "-inform", "DER", *map(str, words)], capture_output=True, text=True
+            )
+            assert done.returncode == 0, done.stderr
+        header, _, body = content.read_bytes().partition(b"\n")
+        if json.loads(header)["kind"] != "receipt":
+            sent.add(body)
+    assert {path.read_bytes() for path in (practice.paths.practice / "inbox").glob("[!.]*")} == sent
+    assert len(sent) == 3
+
+
+def test_the_return_totals_what_the_page_shows(practice: Practice) -> None:
     (rsp,) = (practice.paths.practice / "inbox").glob("rsp*")
     command = [sys.executable, "-m", "gateway", "flux", "show", str(rsp), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPO)
