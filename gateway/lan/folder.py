@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +21,9 @@ from gateway.book.doors import sync_directory
 FOLDERS = ("outbox", "inbox", "receipts", "processed", "refused")
 UNFINISHED = (".tmp", ".part", ".crdownload", "~")
 """Endings by which programs mark a file they still write."""
+
+LONGEST_NAME = 200
+"""Bytes kept of a practice's file name, so that an id and an ending fit beside it."""
 
 Look = tuple[int, int, int]
 
@@ -50,15 +53,15 @@ class PracticeFolder:
                 continue
             if self._looks.get(entry.name) == look:
                 self._last = max(self._last + 1, _next_number(self._taking))
-                Path(entry.path).rename(self._taking / f"{self._last}_{entry.name}")
+                Path(entry.path).rename(self._taking / f"{self._last}_{_end_of(entry.name)}")
             else:
                 seen[entry.name] = look
         self._looks = seen
-        return sorted(self._taking.iterdir(), key=lambda path: int(path.name.split("_", 1)[0]))
+        return [path for _, path in sorted(_numbered(self._taking))]
 
     @staticmethod
     def given_name(taken: Path) -> str:
-        """The name the practice gave to a file that stands in ``.taking``."""
+        """The name the practice gave to a file that stands in ``.taking``; of a very long one its end."""
         return taken.name.split("_", 1)[1]
 
     def process(self, taken: Path, fichier: str) -> None:
@@ -140,5 +143,17 @@ def _look(entry: os.DirEntry[str]) -> Look | None:
     return None
 
 
+def _end_of(name: str) -> str:
+    return os.fsdecode(os.fsencode(name)[-LONGEST_NAME:])
+
+
+def _numbered(taking: Path) -> Iterator[tuple[int, Path]]:
+    """What ``take`` renamed, with its number; whatever else lies there is not ours."""
+    for path in taking.iterdir():
+        number, found, _ = path.name.partition("_")
+        if found and number.isascii() and number.isdigit():
+            yield int(number), path
+
+
 def _next_number(taking: Path) -> int:
-    return 1 + max((int(path.name.split("_", 1)[0]) for path in taking.iterdir()), default=0)
+    return 1 + max((number for number, _ in _numbered(taking)), default=0)

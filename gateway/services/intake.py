@@ -43,7 +43,7 @@ class IntakeSettings:
     """The section [intake]."""
 
     poll_s: float = setting(1.0, "secondes entre deux regards sur outbox/")
-    max_bytes: int = setting(256 << 20, "taille maximale d'un fichier, en octets")
+    max_bytes: int = setting(64 << 20, "taille maximale d'un fichier, en octets")
     host: str = setting("127.0.0.1", "adresse de dépôt HTTP")
     port: int = setting(8780, "port de dépôt HTTP")
 
@@ -115,7 +115,7 @@ class Intake:
             try:
                 self._receive(taken)
             except Refused as refusal:
-                self.folder.refuse(taken, taken.name, f"{refusal.code}\n{refusal.text}\n")
+                self.folder.refuse(taken, self.folder.given_name(taken), f"{refusal.code}\n{refusal.text}\n")
         for name in self.counter.names():
             kind, key, number = name.split(".", 2)
             {"word": self._show_word, "return": self._deliver}[kind](name, key, number)

@@ -53,6 +53,16 @@ def test_order_survives_a_restart(folder: PracticeFolder, tmp_path: Path) -> Non
     assert [again.given_name(path) for path in again.take()] == [*(str(n) for n in range(12)), "last"]
 
 
+def test_strangers_in_taking_are_left_and_long_names_fit(folder: PracticeFolder) -> None:
+    (folder.outbox / ".taking" / "notes").write_bytes(b"x")
+    (folder.outbox / ("é" * 127)).write_bytes(b"x")
+    folder.take()
+    (taken,) = folder.take()
+    folder.process(taken, "0" * 32)
+    folder.refuse_processed("0" * 32, "raison")
+    assert len(list(folder.refused.iterdir())) == 2
+
+
 def test_processed_then_refused(folder: PracticeFolder) -> None:
     (folder.outbox / "a.b2").write_bytes(b"x")
     folder.take()

@@ -128,8 +128,9 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service
         runtime = Runtime("status", {"status": listener})
         runtime.ready = ready.set  # type: ignore[method-assign]
         running.append((asyncio.get_running_loop(), runtime))
-        async with await asyncio.start_unix_server(card.converse, paths.socket("unlock")):
-            await run(runtime, paths, StatusSettings(leds=leds))
+        server = await asyncio.start_unix_server(card.converse, paths.socket("unlock"))
+        await run(runtime, paths, StatusSettings(leds=leds))
+        server.close()  # not waiting for its connections, which the service keeps
 
     thread = threading.Thread(target=asyncio.run, args=(main(),))
     thread.start()

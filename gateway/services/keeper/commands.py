@@ -123,8 +123,8 @@ async def serve_commands(desk: Desk, listener: socket.socket, acts: Mapping[str,
             writer.close()
 
     server = await asyncio.start_unix_server(converse, sock=listener, limit=LINE_LIMIT)
-    async with server:
-        await desk.runtime.stop.wait()
+    await desk.runtime.stop.wait()
+    server.close()
 
 
 def _answer(desk: Desk, acts: Mapping[str, Act], line: bytes) -> dict[str, Any]:
