@@ -7,17 +7,20 @@ ROOT   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # What Debian gives: to build the two bindings, the card's side, and what tests hold us against.
 PACKAGES := python3-venv python3-dev gcc libc6-dev pkg-config libpcsclite-dev libsystemd-dev \
-            pcscd vsmartcard-vpcd opensc openssl iproute2 util-linux systemd tzdata chromium
+            pcscd vsmartcard-vpcd opensc openssl openssh-server iproute2 util-linux systemd tzdata chromium
 
-.PHONY: setup demo test check bench dev power test-large
+.PHONY: setup demo test check bench dev power test-large conformity
 
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: pyproject.toml
+# sshd is wanted as a program for tests: where it was not there, its service stays masked.
+$(VENV)/.ready: pyproject.toml Makefile
 	@missing=$$(dpkg-query -W -f='$${db:Status-Abbrev}$${Package}\n' $(PACKAGES) 2>/dev/null | grep '^ii' | cut -c4- \
 	  | sort > /tmp/.have-$$$$; printf '%s\n' $(PACKAGES) | sort | comm -23 - /tmp/.have-$$$$; rm -f /tmp/.have-$$$$); \
 	if [ -n "$$missing" ]; then \
 	  echo "installing:" $$missing; \
+	  case "$$missing" in *openssh-server*) $(ROOT) mkdir -p /etc/systemd/system && \
+	    $(ROOT) ln -sf /dev/null /etc/systemd/system/ssh.service ;; esac; \
 	  $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get -qq update && \
 	  $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install $$missing >/dev/null; \
 	fi
@@ -39,6 +42,9 @@ power: setup
 
 test-large: setup
 	$(BIN)/python -m pytest -m long --ignore=tests/power
+
+conformity: setup
+	$(BIN)/python tests/conformity/table.py
 
 check: setup
 	$(BIN)/ruff format --check .

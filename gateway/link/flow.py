@@ -1,27 +1,30 @@
 """The data phase, for the sender and for the receiver of a file, in either role.
 
-Rules: the sender reads fixed slices and sets a point before the article that would overflow the interval
-(F-73); it waits only when the window is full. The receiver has a point on disk, durably recorded, before
-it acknowledges it (F-75), and nothing is stated as stored before it is (F-113).
-An interruption (IDT, F-110) is answered here and raised as the peer's diagnostic; what follows it, CRF and
+Rules: the sender sets a point before the article that would overflow the interval (F-73) and waits only when
+the window is full. The receiver has a point on disk, durably recorded, before it acknowledges it (F-75), and
+nothing is stated as stored before it is (F-113).
+What reads or keeps the file may raise: ``GoBack`` asks for RESYN (F-109), any other ``Trouble`` for IDT (F-110).
+An interruption, ours or theirs, is settled here and raised as ``Interrupted``; what follows it, CRF and
 DESELECT, is the caller's.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import BinaryIO, NoReturn, Protocol
+from typing import NoReturn, Protocol, TypeVar
 
-from gateway.errors import Deferred, Refused, Trouble
+from gateway.errors import Deferred, Trouble
 from gateway.link.line import Line
 from gateway.pesit import diagnostics
 from gateway.pesit.codec import Fpdu
 from gateway.pesit.diagnostics import SUCCESS, Violation
+from gateway.pesit.framing import Damaged
 from gateway.pesit.parameters import Value
-from gateway.pesit.session import Acknowledged, Article, Event
+from gateway.pesit.session import Acknowledged, Article, Event, Session
 from gateway.pesit.transfer import SyncPoint
 
 BATCH = 1 << 16
@@ -29,6 +32,8 @@ BATCH = 1 << 16
 
 OK: dict[int, Value] = {2: diagnostics.encode(SUCCESS)}
 """PI 2 of a positive ACK."""
+
+T = TypeVar("T")
 
 
 class Receiving(Protocol):
@@ -38,10 +43,10 @@ class Receiving(Protocol):
         """The last point that is on disk, ``SyncPoint()`` for a new file."""
 
     def truncate(self, point: SyncPoint) -> None:
-        """Forget everything behind ``point``."""
+        """Forget everything behind ``point``: before the first data, and again whenever both sides go back."""
 
-    def write(self, data: bytes) -> None:
-        """Append to the file."""
+    def write(self, data: bytes, ends: bool) -> None:
+        """Append an article or a fragment of one; ``ends``: the article is complete with it."""
 
     def sync(self, point: SyncPoint) -> None:
         """Force the file to disk up to ``point`` and record it durably; it is acknowledged after that."""
@@ -53,6 +58,25 @@ class Receiving(Protocol):
         """No more data now; ``keep`` the context for a restart."""
 
 
+class GoBack(Deferred):
+    """Raised by what reads or keeps a file: take it up again from the last point that is safe.
+
+    Both sides go back without leaving the data phase where they agreed on RESYN, else it is interrupted.
+    """
+
+    def __init__(self, code: str = "1.100", detail: str = "") -> None:
+        cause = diagnostics.trouble(code, detail)
+        super().__init__(cause.code, cause.text, cause.scope)
+
+
+class Suspended(Deferred):
+    """Raised by what reads or keeps a file: let another file pass first; this one is taken up again later."""
+
+    def __init__(self, detail: str = "suspendu pour un fichier plus urgent") -> None:
+        cause = diagnostics.trouble("2.216", detail)
+        super().__init__(cause.code, cause.text, cause.scope)
+
+
 class Interrupted(Exception):
     """The data phase was left by IDT; ``cause`` says why, ``keep`` whether a restart may follow."""
 
@@ -62,8 +86,17 @@ class Interrupted(Exception):
         self.keep = keep
 
 
-_ERROR, _CANCELLED_BY_SERVER, _CANCELLED_BY_REQUESTER = 4, 12, 16
+class WentBack(Exception):
+    """The peer asked for RESYN and got its answer: the accounts stand at an earlier point."""
+
+
+_ERROR, _SUSPENDED, _CANCELLED_BY_SERVER, _CANCELLED_BY_REQUESTER = 4, 8, 12, 16
 _NO_RESTART = (_CANCELLED_BY_SERVER, _CANCELLED_BY_REQUESTER)
+
+
+def may_restart(idt: Fpdu) -> bool:
+    """Whether an IDT leaves the restart context as it is (F-110)."""
+    return idt.number(19, _ERROR) not in _NO_RESTART
 
 
 def said(fpdu: Fpdu) -> Trouble:
@@ -71,85 +104,162 @@ def said(fpdu: Fpdu) -> Trouble:
     return diagnostics.trouble(fpdu.diagnostic, fpdu.text(29))
 
 
+# --- leaving the data phase, going back in it ------------------------------------------------------------------------
+
+
 async def interrupt(line: Line, cause: Trouble, otherwise: str) -> NoReturn:
     """Leave the data phase for a trouble of ours: IDT and its ACK, then ``Interrupted``."""
-    cancelled = _CANCELLED_BY_SERVER if line.session.state.endswith("B") else _CANCELLED_BY_REQUESTER
     code = diagnostics.code_of(cause, otherwise)
     keep = isinstance(cause, Deferred) and not diagnostics.row_of(code).forgotten
-    line.say(Fpdu("IDT", {2: diagnostics.encode(code), 19: _ERROR if keep else cancelled}))
-    await _idt_settled(line)
+    end = _SUSPENDED if isinstance(cause, Suspended) else _ERROR
+    if not keep:
+        end = _CANCELLED_BY_SERVER if line.session.state.endswith("B") else _CANCELLED_BY_REQUESTER
+    line.say(Fpdu("IDT", {2: diagnostics.encode(code), 19: end}))
+    await _settled(line, "ACK(IDT)")
     raise Interrupted(cause, keep=keep)
 
 
-async def _idt_settled(line: Line) -> None:
-    """Wait for ACK(IDT), or answer the IDT of a requester, which wins over ours; older events are void."""
+async def _go_back(line: Line, cause: GoBack, number: int) -> None:
+    """Ask by RESYN to go on from point ``number``; then the accounts stand where both agreed."""
+    line.say(Fpdu("RESYN", {2: diagnostics.encode(diagnostics.code_of(cause, "1.100")), 18: number}))
+    await _settled(line, "ACK(RESYN)")
+
+
+async def _settled(line: Line, awaited: str) -> None:
+    """Wait for the answer to an IDT or RESYN of ours; a stronger one of the peer's takes its place (F-59)."""
     while True:
-        event = await line.next("ACK(IDT)", line.timers.answer)
+        event = await line.next(awaited, line.timers.answer)
         if not isinstance(event, Fpdu):
             continue
-        if event.name == "IDT":
+        if event.name == "IDT" and awaited == "ACK(IDT)":
             line.say(Fpdu("ACK(IDT)"))
-            return
-        if event.name == "ACK(IDT)":
-            return
+        elif event.name != awaited:
+            with suppress(WentBack):
+                _yield(line, event)
+        return
 
 
-def _take(line: Line, event: Event, acknowledged: Callable[[SyncPoint], None]) -> None:
-    """What may come unasked: acknowledged points, or the end of it all."""
-    if isinstance(event, Acknowledged):
-        acknowledged(event.point)
-    elif isinstance(event, Fpdu) and event.name == "IDT":
+def _yield(line: Line, event: Event) -> NoReturn:
+    """Answer the IDT or RESYN of the peer, and raise what it means; damage is for a RESYN of ours."""
+    if isinstance(event, Damaged):
+        raise GoBack
+    if not isinstance(event, Fpdu) or event.name not in ("IDT", "RESYN"):
+        raise Violation("3.311", f"{named(event)} est venu hors de son tour.")
+    if event.name == "IDT":
         line.say(Fpdu("ACK(IDT)"))
-        raise Interrupted(said(event), keep=event.number(19, _ERROR) not in _NO_RESTART)
-    else:
-        raise Violation("3.311", f"{event} est venu hors de son tour.")
+        raise Interrupted(said(event), keep=may_restart(event))
+    number = event.number(18)
+    line.say(Fpdu("ACK(RESYN)", {18: number if line.session.transfer.known(number) else 0}))
+    raise WentBack
+
+
+def named(event: Event) -> str:
+    """An event as it is called in a text."""
+    return event.name if isinstance(event, Fpdu) else type(event).__name__
+
+
+async def guarded(line: Line, act: Callable[[], T]) -> T:
+    """Do something to the file in the data phase; a trouble that it raises goes back or interrupts."""
+    try:
+        return act()
+    except Trouble as cause:
+        await stopped(line, cause)
+
+
+async def stopped(line: Line, cause: Trouble) -> NoReturn:
+    """What a trouble with the file leads to: back to an earlier point, or out of the data phase."""
+    if isinstance(cause, GoBack) and line.session.resync:
+        raise cause
+    await interrupt(line, cause, "2.213")
+
+
+# --- sending ---------------------------------------------------------------------------------------------------------
 
 
 def begin_sending(line: Line, start: SyncPoint, article_length: int) -> None:
-    """Open the accounts of a sender at ``start``, with the spacing that this connection gives its points."""
-    interval = line.session.sync.interval_kb * 1024
-    spacing = max(interval // article_length, 1) * article_length if interval else 0
-    line.session.begin(replace(start, spacing=spacing))
+    """Open the accounts of a sender at ``start``, with the spacing that this connection gives its points.
 
-
-async def transmit(
-    line: Line,
-    source: BinaryIO,
-    article_length: int,
-    acknowledged: Callable[[SyncPoint], None],
-    progress: Callable[[int], None],
-) -> None:
-    """Send ``source``, which stands at the start point of the accounts, up to and with DTF.END.
-
-    ``acknowledged`` is called for the start and for every acknowledged point, ``progress`` with the offset.
-    ``Interrupted`` after an IDT.
+    ``article_length`` is that of every article but the last, 0 where they differ: points have no spacing then.
     """
     session = line.session
-    acknowledged(session.transfer.start)
+    compressed = bool(session.compression)
+    spacing = session.sync.spacing(article_length, compressed=compressed) if article_length else 0
+    session.begin(replace(start, spacing=spacing))
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is sent, and who is told how far it is. All may block shortly; see ``GoBack`` for what they may raise.
+
+    ``articles`` gives the articles from a point on, none longer than ``longest``. ``acknowledged`` is called for
+    the start and for every acknowledged point, ``marked`` with each point before it is said, ``progress`` with
+    the offset.
+    """
+
+    articles: Callable[[SyncPoint], Iterator[bytes]]
+    longest: int
+    acknowledged: Callable[[SyncPoint], None]
+    marked: Callable[[SyncPoint], None]
+    progress: Callable[[int], None]
+
+
+async def transmit(line: Line, source: Source, close: Callable[[], Awaitable[T]]) -> T:
+    """Send the articles from the start point of the accounts on, up to and with DTF.END, then ``close``.
+
+    ``close`` is the exchange of TRANS.END: both sides may go back until it is over. ``Interrupted`` after an IDT.
+    """
+    await guarded(line, partial(source.acknowledged, line.session.transfer.start))
+    while True:
+        try:
+            await _flow(line, source, source.articles(line.session.transfer.point))
+            return await close()
+        except GoBack as ours:
+            await _go_back(line, ours, line.session.transfer.acknowledged)
+        except WentBack:
+            pass
+
+
+async def _flow(line: Line, source: Source, articles: Iterator[bytes]) -> None:
+    session, more = line.session, True
+    while more:
+        pieces, more = await guarded(line, partial(_batch, session, source, articles))
+        line.write(pieces)
+        await line.drained()
+        await guarded(line, partial(source.progress, session.transfer.offset))
+        while event := line.take():
+            await take(line, event, source.acknowledged)
+        while more and _must_wait(session, source.longest):
+            await take(line, await line.next("ACK(SYN)", line.timers.answer), source.acknowledged)
+
+
+def _batch(session: Session, source: Source, articles: Iterator[bytes]) -> tuple[list[bytes], bool]:
+    """What can be written in one go, and whether more is to come; DTF.END stands behind the last article."""
     pieces: list[bytes] = []
-    waiting = 0
-    while data := source.read(article_length):
+    size = 0
+    while size < BATCH and not _must_wait(session, source.longest):
+        data = next(articles, None)
+        if data is None:
+            return [*pieces, session.send(Fpdu("DTF.END", OK))], False
         if session.transfer.due(len(data)):
             pieces.append(session.send_point())
+            source.marked(session.transfer.point)
         pieces.append(session.send_article(data))
-        waiting += len(data)
-        if waiting < BATCH and not _must_wait(line, article_length):
-            continue
-        line.write(pieces)
-        pieces, waiting = [], 0
-        await line.drained()
-        progress(session.transfer.offset)
-        while event := line.take():
-            _take(line, event, acknowledged)
-        while _must_wait(line, article_length):
-            _take(line, await line.next("ACK(SYN)", line.timers.answer), acknowledged)
-    line.write([*pieces, session.send(Fpdu("DTF.END", OK))])
-    progress(session.transfer.offset)
+        size += len(data)
+    if _must_wait(session, source.longest):
+        pieces.append(session.flush())
+    return pieces, True
 
 
-def _must_wait(line: Line, article_length: int) -> bool:
-    transfer = line.session.transfer
-    return transfer.blocked and transfer.due(article_length)
+def _must_wait(session: Session, longest: int) -> bool:
+    return session.transfer.blocked and session.transfer.due(longest)
+
+
+async def take(line: Line, event: Event, acknowledged: Callable[[SyncPoint], None]) -> None:
+    """What may come unasked to a sender: acknowledged points, or the wish to go back or to end."""
+    if isinstance(event, Acknowledged):
+        await guarded(line, partial(acknowledged, event.point))
+    else:
+        _yield(line, event)
 
 
 def _nothing(_: SyncPoint) -> None:
@@ -164,20 +274,36 @@ async def hear(
 ) -> Fpdu:
     """The FPDU ``name``, within ``seconds`` (Tp if not given).
 
-    Late ACK(SYN) may come before it; after an IDT in its place it is answered and ``Interrupted`` is raised.
+    Late ACK(SYN) may come before it; after an IDT or a RESYN in its place, ``Interrupted`` or ``WentBack``.
     """
     while True:
         event = await line.next(name, seconds or line.timers.answer)
         if isinstance(event, Fpdu) and event.name == name:
             return event
-        _take(line, event, acknowledged)
+        await take(line, event, acknowledged)
 
 
-async def collect(line: Line, receiving: Receiving, limit: int) -> None:
-    """Receive articles up to and with DTF.END; ``Interrupted`` after an IDT.
+# --- receiving -------------------------------------------------------------------------------------------------------
 
-    ``limit`` is the article length announced, 0 for none: a longer article is refused with 2.220.
+
+async def collect(line: Line, receiving: Receiving, limit: int, close: Callable[[], Awaitable[T]]) -> T:
+    """Receive articles up to and with DTF.END, then ``close``; ``Interrupted`` after an IDT.
+
+    ``close`` has the file stored and exchanges TRANS.END. ``limit`` is the article length announced, 0 for none:
+    a longer article is refused with 2.220.
     """
+    while True:
+        try:
+            await _gather(line, receiving, limit)
+            return await close()
+        except GoBack as ours:
+            await _go_back(line, ours, receiving.position().number)
+        except WentBack:
+            pass
+        await guarded(line, partial(receiving.truncate, line.session.transfer.point))
+
+
+async def _gather(line: Line, receiving: Receiving, limit: int) -> None:
     length = 0
     while True:
         event = await line.next("DTF", line.timers.answer)
@@ -186,7 +312,7 @@ async def collect(line: Line, receiving: Receiving, limit: int) -> None:
             if limit and length > limit:
                 await interrupt(line, diagnostics.trouble("2.220"), "2.220")
             length = 0 if event.ends else length
-            await guarded(line, partial(receiving.write, event.data))
+            await guarded(line, partial(receiving.write, event.data, event.ends))
         elif isinstance(event, SyncPoint):
             await guarded(line, partial(receiving.sync, event))
             if line.session.sync.window:
@@ -195,19 +321,8 @@ async def collect(line: Line, receiving: Receiving, limit: int) -> None:
             if event.diagnostic != SUCCESS:
                 await interrupt(line, said(event), event.diagnostic)
             return
-        elif isinstance(event, Fpdu) and event.name == "IDT":
-            line.say(Fpdu("ACK(IDT)"))
-            raise Interrupted(said(event), keep=event.number(19, _ERROR) not in _NO_RESTART)
         else:
-            raise Violation("3.311", f"{event} est venu au milieu des données.")
-
-
-async def guarded(line: Line, act: Callable[[], None]) -> None:
-    """Do something to the file in the data phase; a trouble that it raises interrupts the transfer."""
-    try:
-        act()
-    except (Refused, Deferred) as cause:
-        await interrupt(line, cause, "2.213")
+            _yield(line, event)
 
 
 def refusal(cause: Trouble, otherwise: str) -> dict[int, Value]:

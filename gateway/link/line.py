@@ -38,6 +38,9 @@ class Timers:
     store: float = 300
 
 
+Observer = Callable[[str, bytes], None]
+"""Sees the bytes of a line as they are: the way ("<" came, ">" went) and what passed."""
+
 USUAL = Timers()
 """The defaults that the standard and the field agree on."""
 
@@ -65,6 +68,7 @@ class Line(asyncio.Protocol):
         self._made = made
         self.session = session
         self.timers = timers
+        self.observe: Observer | None = None
         self.closed = asyncio.get_running_loop().create_future()
         self._lost: Cut | None = None
         self._transport: asyncio.Transport | None = None
@@ -82,6 +86,8 @@ class Line(asyncio.Protocol):
         self._made(self)
 
     def data_received(self, data: bytes) -> None:
+        if self.observe:
+            self.observe("<", data)
         self.session.feed(data)
         if self.session.waiting > ENOUGH and not self._paused and self._transport:
             self._paused = True
@@ -143,7 +149,10 @@ class Line(asyncio.Protocol):
     def write(self, pieces: Iterable[bytes]) -> None:
         """Write bytes that the session gave, without waiting."""
         if self._transport and not self._lost:
-            self._transport.write(b"".join(pieces))
+            data = b"".join(pieces)
+            if self.observe:
+                self.observe(">", data)
+            self._transport.write(data)
 
     async def drained(self) -> None:
         """Wait until the transport has room again; ``Late`` or ``Cut`` when it never will."""
@@ -193,4 +202,6 @@ def abort_code(cause: BaseException) -> str:
     """The diagnostic of the ABORT that a failure calls for."""
     if isinstance(cause, Violation):
         return cause.diagnostic
+    if isinstance(cause, asyncio.CancelledError | KeyboardInterrupt):
+        return "3.316"
     return "3.317" if isinstance(cause, Late) else "3.399"

@@ -12,46 +12,70 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import BinaryIO, Generic, Protocol, TypeVar
+from functools import partial
+from typing import Generic, Protocol, TypeVar
 
 from gateway.errors import Deferred, Trouble
 from gateway.link.flow import (
     OK,
+    GoBack,
     Interrupted,
     Receiving,
+    Source,
     begin_sending,
     collect,
     hear,
+    may_restart,
+    named,
     refusal,
+    stopped,
     transmit,
 )
-from gateway.link.line import USUAL, Cut, Late, Line, Timers, abort_code
-from gateway.pesit import diagnostics, states, transfer
+from gateway.link.line import USUAL, Cut, Late, Line, Observer, Timers, abort_code
+from gateway.pesit import diagnostics, messages, states, transfer
 from gateway.pesit.codec import Fpdu
+from gateway.pesit.compression import Compression
 from gateway.pesit.diagnostics import Violation
 from gateway.pesit.framing import Framing, Preconnection
+from gateway.pesit.packing import CONSERVATIVE, Sending
 from gateway.pesit.parameters import Value
 from gateway.pesit.session import Session
 from gateway.pesit.transfer import Identity, Sync, SyncPoint
 
 VERSION_E = 2
+_BACKLOG = 1024
+"""Callers that the kernel keeps until we come to them: all of a practice's software may call at one moment."""
 _WRITE, _READ, _MIXED = 0, 1, 2
-_NO_COMPRESSION = b"\0\0"
-_LONGEST_MESSAGE = 65535
+
+
+def _named_pesit(request: Preconnection) -> bool:
+    """The usual policy: the real check is made on CONNECT, only another service is turned away (F-12, F-13)."""
+    return request.protocol.startswith("PESIT")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What this server offers at most; a requester may always want less."""
+    """What this server offers at most; a requester may always want less.
+
+    ``password`` is our own, told in ACONNECT (PI 5) when there is one. ``welcome`` decides on a pre-connection.
+    ``sending`` is how we send, ``compression`` what we take and give, ``crc`` whether check bytes are welcome.
+    Of more than ``connections`` at a time, each further one is told so (3.303), up to as many again.
+    """
 
     framing: Framing = Framing.AUTO
+    password: str = ""
+    welcome: Callable[[Preconnection], bool] = _named_pesit
+    resync: bool = True
     sync_kb: int = 1024
     window: int = 16
     entity: int = 65535
     connections: int = 64
+    sending: Sending = CONSERVATIVE
+    compression: Compression = Compression.BOTH
+    crc: bool = True
     bare_abort: bool = False
     timers: Timers = USUAL
 
@@ -61,16 +85,22 @@ class Offering(Protocol):
 
     @property
     def identity(self) -> Identity:
-        """What ACK(SELECT) says of it; ``transfer_id`` not 0, ``article_length`` what ``transmit`` cuts."""
+        """What ACK(SELECT) says of it; ``transfer_id`` not 0."""
 
     def position(self, number: int) -> SyncPoint | None:
         """The point at which a restart of this read may begin, None when it is not known (2.214)."""
 
-    def open(self, offset: int) -> BinaryIO:
-        """The file, standing at ``offset``; it is closed by who asked."""
+    def articles(self, start: SyncPoint) -> Iterator[bytes]:
+        """The articles from ``start`` on, none longer than the identity says; see ``pesit.records``."""
+
+    def marked(self, point: SyncPoint) -> None:
+        """A point was set: a restart may ask for it, whether the requester acknowledged it or not."""
 
     def acknowledged(self, point: SyncPoint) -> None:
         """The requester has it up to ``point`` (also called with the point at which sending starts)."""
+
+    def delivered(self) -> None:
+        """The requester says that all of it is on its disk (F-113)."""
 
 
 A = TypeVar("A")
@@ -93,7 +123,10 @@ class Application(Protocol[A]):
         """The file that is asked for, None when there is none (2.205)."""
 
     def message(self, access: A, identity: Identity, text: str) -> str | None:
-        """Take a message; the text of the answer."""
+        """Take a message; the text of the answer, up to 4096 characters: it goes only to who asked for one."""
+
+    def leave(self, access: A) -> None:
+        """A connection that ``connect`` let in is over."""
 
 
 async def serve(
@@ -102,27 +135,33 @@ async def serve(
     settings: Settings,
     ssl_context: ssl.SSLContext | None = None,
     stop: asyncio.Event | None = None,
+    watch: Callable[[], Observer | None] = lambda: None,
 ) -> None:
-    """Answer on listening ``sockets`` until ``stop``; then the connections that stand get ABORT 3.316."""
+    """Answer on listening ``sockets`` until ``stop``; then the connections that stand get ABORT 3.316.
+
+    ``watch`` gives each connection its observer.
+    """
     talks: set[asyncio.Task[None]] = set()
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as group:
 
         def made(line: Line) -> None:
-            if len(talks) >= settings.connections:
-                line.abort("3.303")
+            line.observe = watch()
+            if len(talks) >= 2 * settings.connections:
+                line.close()
                 return
-            talk = group.create_task(Talk(line, application, settings).run())
+            full = len(talks) >= settings.connections
+            talk = group.create_task(Talk(line, application, settings, full=full).run())
             talks.add(talk)
             talk.add_done_callback(talks.discard)
 
         def answer() -> Line:
-            session = Session(states.SERVER, settings.framing, bare_abort=settings.bare_abort)
+            session = Session(states.SERVER, settings.framing, bare_abort=settings.bare_abort, sending=settings.sending)
             return Line(session, settings.timers, made)
 
         within = settings.timers.connect if ssl_context else None
         listeners = [
-            await loop.create_server(answer, sock=sock, ssl=ssl_context, ssl_handshake_timeout=within)
+            await loop.create_server(answer, sock=sock, ssl=ssl_context, ssl_handshake_timeout=within, backlog=_BACKLOG)
             for sock in sockets
         ]
         try:
@@ -137,8 +176,10 @@ async def serve(
 class Talk(Generic[A]):
     """One connection, from CONNECT to its end: each FPDU heard has its method in ``_TURNS``."""
 
-    def __init__(self, line: Line, application: Application[A], settings: Settings) -> None:
+    def __init__(self, line: Line, application: Application[A], settings: Settings, *, full: bool = False) -> None:
+        """``full``: this caller is one too many."""
         self._line = line
+        self._full = full
         self._application = application
         self._settings = settings
         self._access: A
@@ -152,13 +193,16 @@ class Talk(Generic[A]):
         ending: Trouble = Cut(None)
         try:
             if await self._admitted():
-                while self._line.session.state != states.SERVER:
-                    await self._turn()
+                try:
+                    while self._line.session.state != states.SERVER:
+                        await self._turn()
+                finally:
+                    self._application.leave(self._access)
             self._drop(ending, keep=True)
             await self._line.gone(self._settings.timers.close)
         except (Trouble, asyncio.CancelledError) as cause:
             ending = cause if isinstance(cause, Trouble) else diagnostics.trouble("3.316")
-            self._line.abort("3.316" if isinstance(cause, asyncio.CancelledError) else self._code(cause))
+            self._line.abort(self._code(cause))
             self._drop(ending, keep=True)
         finally:
             self._line.close()
@@ -176,11 +220,15 @@ class Talk(Generic[A]):
         """Pre-connection if there is one, CONNECT, and our answer to it."""
         line, within = self._line, self._settings.timers.connect
         event = await line.next("CONNECT", within)
-        while isinstance(event, Preconnection):
-            # The real check is made on CONNECT; what the pre-connection names is not looked at (F-13).
-            line.write([event.answer(accepted=True)])
+        if isinstance(event, Preconnection):
+            accepted = self._settings.welcome(event)
+            line.write([event.answer(accepted=accepted)])
+            if not accepted:
+                line.close()
+                return False
             event = await line.next("CONNECT", within)
-        assert isinstance(event, Fpdu)
+        if not isinstance(event, Fpdu):
+            raise Violation("3.311", "Une deuxième pré-connexion est venue avant CONNECT.")
         try:
             self._access = self._admit(event)
         except Trouble as cause:
@@ -188,13 +236,18 @@ class Talk(Generic[A]):
             return False
         own = Sync(self._settings.sync_kb, self._settings.window)
         values: dict[int, Value] = {6: VERSION_E, 7: line.session.sync.agreed(own).coded()}
-        line.say(Fpdu("ACONNECT", values | ({23: 0} if 23 in event.values else {})))
+        values |= {5: self._settings.password} if self._settings.password else {}
+        values |= {23: int(self._settings.resync and event.number(23) == 1)} if 23 in event.values else {}
+        line.say(Fpdu("ACONNECT", values))
         return True
 
     def _admit(self, event: Fpdu) -> A:
+        if self._full:
+            raise diagnostics.trouble("3.303")
         if event.number(6) < VERSION_E:
             raise diagnostics.trouble("3.308")
-        if event.number(1):
+        checked = self._line.session.crc
+        if checked > self._settings.crc or event.number(1) > checked:
             raise diagnostics.trouble("3.323")
         return self._application.connect(event.text(3), event.text(4), event.text(5), self._line.certificate())
 
@@ -204,7 +257,7 @@ class Talk(Generic[A]):
         event = await self._line.next("message", timers.idle if at_rest else timers.answer)
         turn = _TURNS.get(event.name) if isinstance(event, Fpdu) else None
         if turn is None:
-            raise Violation("3.311", f"{event} n'est pas une demande.")
+            raise Violation("3.311", f"{named(event)} n'est pas une demande.")
         assert isinstance(event, Fpdu)
         await turn(self, event)
 
@@ -216,6 +269,7 @@ class Talk(Generic[A]):
         self._restart = bool(event.number(15))
         try:
             self._allow(_WRITE)
+            self._hold(entity)
             self._receiving = self._application.create(self._access, identity, self._restart)
         except Trouble as cause:
             self._line.say(Fpdu("ACK(CREATE)", refusal(cause, "2.226") | {25: entity}))
@@ -225,9 +279,11 @@ class Talk(Generic[A]):
 
     async def _select(self, event: Fpdu) -> None:
         asked = transfer.identity_of(event)
+        entity = min(asked.entity, self._settings.entity)
         self._restart = bool(event.number(15))
         try:
             self._allow(_READ)
+            self._hold(entity)
             self._offering = self._application.select(self._access, asked, self._restart)
             if self._offering is None:
                 raise diagnostics.trouble("2.205")
@@ -235,18 +291,26 @@ class Talk(Generic[A]):
             self._line.say(Fpdu("ACK(SELECT)", refusal(cause, "2.226")))
             return
         self._identity = self._offering.identity
-        self._line.say(transfer.found(self._identity, min(asked.entity, self._settings.entity)))
+        self._line.say(transfer.found(self._identity, entity))
 
     def _allow(self, access: int) -> None:
         if self._line.session.access not in (access, _MIXED):
             raise diagnostics.trouble("3.305")
+
+    def _hold(self, entity: int) -> None:
+        """Whether an entity of that size can hold anything."""
+        least = self._line.session.smallest_entity
+        if entity < least:
+            raise diagnostics.trouble("2.234", f"{entity} octets, il en faut {least} au moins")
 
     async def _deselect(self, _: Fpdu) -> None:
         self._drop(diagnostics.trouble("2.216"), keep=True)
         self._line.say(Fpdu("ACK(DESELECT)", OK))
 
     async def _orf(self, event: Fpdu) -> None:
-        self._line.say(Fpdu("ACK(ORF)", OK | ({21: _NO_COMPRESSION} if 21 in event.values else {})))
+        proposed = event.values.get(21)
+        answer = Compression.of(proposed).agreed(self._settings.compression).coded()
+        self._line.say(Fpdu("ACK(ORF)", OK | ({21: answer} if proposed else {})))
 
     async def _crf(self, _: Fpdu) -> None:
         self._line.say(Fpdu("ACK(CRF)", OK))
@@ -257,8 +321,8 @@ class Talk(Generic[A]):
         line, receiving = self._line, self._receiving
         if receiving is None:
             raise Violation("3.311", "WRITE reçu sans fichier à recevoir.")
-        start = receiving.position() if self._restart else SyncPoint()
         try:
+            start = receiving.position() if self._restart else SyncPoint()
             receiving.truncate(start)
         except Trouble as cause:
             line.say(Fpdu("ACK(WRITE)", refusal(cause, "2.213")))
@@ -266,8 +330,7 @@ class Talk(Generic[A]):
         line.session.begin(start)
         line.say(Fpdu("ACK(WRITE)", OK | {18: start.number}))
         try:
-            await collect(line, receiving, self._identity.article_length)
-            await self._store(receiving)
+            await collect(line, receiving, self._identity.article_length, partial(self._store, receiving))
         except Interrupted as interrupted:
             self._drop(interrupted.cause, keep=interrupted.keep)
 
@@ -279,6 +342,8 @@ class Talk(Generic[A]):
             if not accounts.matches(event):
                 raise diagnostics.trouble("3.319")
             receiving.end(accounts.offset, accounts.articles)
+        except GoBack as cause:
+            await stopped(line, cause)
         except Trouble as cause:
             self._drop(cause, keep=isinstance(cause, Deferred) and cause.code != "PES-3.319")
             line.say(Fpdu("ACK(TRANS.END)", refusal(cause, "2.223")))
@@ -294,47 +359,52 @@ class Talk(Generic[A]):
             start = offering.position(event.number(18)) if event.number(18) else SyncPoint()
             if start is None:
                 raise diagnostics.trouble("2.214")
-            source = offering.open(start.offset)
         except Trouble as cause:
             line.say(Fpdu("ACK(READ)", refusal(cause, "2.213")))
             return
         begin_sending(line, start, self._identity.article_length)
         line.say(Fpdu("ACK(READ)", OK))
-        with suppress(Interrupted), source:
-            await self._offer(offering, source)
+        with suppress(Interrupted):
+            await self._offer(offering)
 
-    async def _offer(self, offering: Offering, source: BinaryIO) -> None:
+    async def _offer(self, offering: Offering) -> None:
         """The data of a read, the counts that the requester ends it with, and our verdict on them."""
         line = self._line
-        await transmit(line, source, self._identity.article_length, offering.acknowledged, lambda offset: None)
-        ended = await hear(line, "TRANS.END", line.timers.store, offering.acknowledged)
+        length, taken = self._identity.article_length, offering.acknowledged
+        source = Source(offering.articles, length, taken, offering.marked, lambda offset: None)
+        close = partial(hear, line, "TRANS.END", line.timers.store, taken)
+        ended = await transmit(line, source, close)
         accounts = line.session.transfer
-        verdict = OK if accounts.matches(ended) else refusal(diagnostics.trouble("3.319"), "3.319")
+        fits = accounts.matches(ended, articles=False)
+        if fits:
+            offering.delivered()
+        verdict = OK if fits else refusal(diagnostics.trouble("3.319"), "3.319")
         line.say(Fpdu("ACK(TRANS.END)", verdict | accounts.counts))
 
     async def _interrupted(self, event: Fpdu) -> None:
         """IDT before any data."""
         self._line.say(Fpdu("ACK(IDT)"))
-        self._drop(diagnostics.trouble(event.diagnostic, event.text(29)), keep=True)
+        self._drop(diagnostics.trouble(event.diagnostic, event.text(29)), keep=may_restart(event))
 
     # --- messages and the end -------------------------------------------------------------------------
 
     async def _message(self, event: Fpdu) -> None:
-        identity, text = transfer.identity_of(event), event.text(91)
+        identity, text, asked = transfer.identity_of(event), event.text(91), event.number(14) == 1
         while event.name in ("MSGDM", "MSGMM"):
             following = await self._line.next("MSGFM", self._settings.timers.answer)
             assert isinstance(following, Fpdu)
             event = following
             text += event.text(91)
-            if len(text) > _LONGEST_MESSAGE:
+            if len(text) > messages.LONGEST:
                 raise Violation("3.318", "Message PeSIT trop long.")
         try:
             self._allow(_WRITE)
             reply = self._application.message(self._access, identity, text)
         except Trouble as cause:
-            values = {2: refusal(cause, "2.209")[2], 91: cause.text}
+            refused = refusal(cause, "2.209")
+            values = {2: refused[2], 91: refused[29]}
         else:
-            values = OK | ({91: reply} if reply else {})
+            values = OK | ({91: reply} if reply and asked else {})
         self._line.say(Fpdu("ACK(MSG)", values | {13: identity.transfer_id}))
 
     async def _release(self, _: Fpdu) -> None:

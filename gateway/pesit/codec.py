@@ -52,6 +52,9 @@ class Fpdu:
         return value if isinstance(value, str) else ""
 
 
+_CODES = {row.name: bytes((row.phase, row.kind)) for row in FPDUS.values()}
+
+
 def unit(code: int, coded: bytes) -> bytes:
     """Code, length, value; nothing at all for an empty value."""
     if not coded:
@@ -92,8 +95,7 @@ def encode(fpdu: Fpdu, *, bare_abort: bool = False) -> bytes:
 
 def header(name: str, length: int, destination: int, source: int) -> bytes:
     """The six bytes before an FPDU; ``length`` includes them (F-20)."""
-    row = FPDUS[name]
-    return length.to_bytes(2, "big") + bytes([row.phase, row.kind, destination, source])
+    return length.to_bytes(2, "big") + _CODES[name] + bytes((destination, source))
 
 
 def _units(body: bytes) -> Iterator[tuple[int, bytes]]:

@@ -175,6 +175,8 @@ def decode(value: bytes) -> str:
 def trouble(code: str, complement: str = "") -> Trouble:
     """The ``Refused`` or ``Deferred`` that stands for a diagnostic; ``complement`` is the peer's own text."""
     row = row_of(code)
+    if complement.startswith(f"PeSIT {code} : "):  # the sentence below, from a peer that runs this too
+        complement = complement.partition("(")[2].rpartition(")")[0]
     more = f" ({complement})" if complement else ""
     return row.kind(f"PES-{code}", f"PeSIT {code} : {row.french}{more}.", row.scope)
 

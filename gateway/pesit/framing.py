@@ -1,8 +1,9 @@
 """How FPDUs lie in a byte stream: prefixed or raw, and the pre-connection before them.
 
 Rules: whole FPDUs come out, however the bytes were cut (F-04); a server finds out by itself which framing
-and which pre-connection its peer uses (F-02, F-03). Memory is bounded by one entity and one chunk.
-It decodes no FPDU.
+and which pre-connection its peer uses (F-02, F-03), and from CONNECT whether check bytes follow each FPDU (F-95).
+Memory is bounded by one entity and one chunk.
+It decodes no FPDU but that one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.pesit.codec import HEADER
+from gateway.pesit import checksum
+from gateway.pesit.codec import HEADER, decode
 from gateway.pesit.diagnostics import Violation
 
 
@@ -39,10 +41,28 @@ class Preconnection:
     ebcdic: bool
     prefixed: bool
 
+    def request(self) -> bytes:
+        """The bytes of the request itself, names cut to eight characters."""
+        names = f"{self.protocol:<8.8}{self.requester:<8.8}{self.password:<8.8}"
+        return self._coded(names)
+
     def answer(self, *, accepted: bool) -> bytes:
         """ACK0 or NAK0 in the alphabet and the form of the request."""
-        coded = ("ACK0" if accepted else "NAK0").encode(_EBCDIC if self.ebcdic else "ascii")
+        return self._coded("ACK0" if accepted else "NAK0")
+
+    def _coded(self, text: str) -> bytes:
+        coded = text.encode(_EBCDIC if self.ebcdic else "ascii", "replace")
         return prefix(coded) if self.prefixed else coded
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """ACK0 or NAK0."""
+
+    accepted: bool
+
+
+_REPLIES = {text.encode(code): Reply(text == "ACK0") for text in ("ACK0", "NAK0") for code in (_EBCDIC, "ascii")}
 
 
 _OPENINGS = {"PESI".encode(_EBCDIC): True, b"PESI": False}
@@ -53,13 +73,27 @@ def prefix(entity: bytes) -> bytes:
     return len(entity).to_bytes(2, "big") + entity
 
 
-class Reader:
-    """Takes bytes, gives FPDUs (as bytes) and pre-connections, one at a time."""
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """An FPDU whose check bytes are not those of its content."""
 
-    def __init__(self, framing: Framing) -> None:
+
+Frame = bytes | Preconnection | Reply | Damaged
+
+
+class Reader:
+    """Takes bytes, gives FPDUs (as bytes), pre-connections and replies to ours, one at a time.
+
+    ``checked``: check bytes follow each FPDU; None when the CONNECT that comes will tell.
+    """
+
+    def __init__(self, framing: Framing, *, checked: bool | None = False) -> None:
         self.framing = framing
+        self.checked = checked
         self._buffer = bytearray()
-        self._frames: deque[bytes | Preconnection] = deque()
+        self._frames: deque[Frame] = deque()
+        self.reply_due = False
+        """Set by who said a pre-connection: a ``Reply`` comes before anything else."""
 
     @property
     def waiting(self) -> int:
@@ -70,7 +104,7 @@ class Reader:
         """Put ``data`` behind what is there."""
         self._buffer += data
 
-    def next(self) -> bytes | Preconnection | None:
+    def next(self) -> Frame | None:
         """The next one, None while it is incomplete; ``Violation`` where the stream cannot be PeSIT."""
         if not self._frames:
             frames, end = self._find()
@@ -78,8 +112,10 @@ class Reader:
             self._frames.extend(frames)
         return self._frames.popleft() if self._frames else None
 
-    def _find(self) -> tuple[Iterable[bytes | Preconnection], int]:
+    def _find(self) -> tuple[Iterable[Frame], int]:
         """What the buffer begins with, and where that ends; (nothing, 0) while it is incomplete."""
+        if self.reply_due:
+            return self._reply()
         if self.framing is Framing.AUTO:
             return self._detect()
         if len(self._buffer) < 2:
@@ -90,14 +126,38 @@ class Reader:
             raise Violation("3.311", f"Longueur PeSIT de {length} octets : c'est impossible.")
         if len(self._buffer) < start + length:
             return (), 0
-        entity = self._cut(start, start + length)
-        return (_split(entity) if self.framing is Framing.PREFIXED else (entity,)), start + length
+        if self.checked is None:
+            self.checked = self._announces_checks(self._cut(start, start + length))
+        # Of the framings only the prefix counts the check bytes.
+        end = start + length + (checksum.LENGTH if self.checked and not start else 0)
+        if len(self._buffer) < end:
+            return (), 0
+        entity = self._cut(start, end)
+        if self.checked:
+            return (entity[: -checksum.LENGTH] if checksum.sound(entity) else Damaged(),), end
+        return (_split(entity) if start else (entity,)), end
+
+    def _announces_checks(self, entity: bytes) -> bool:
+        if self.framing is Framing.PREFIXED:
+            return len(entity) == int.from_bytes(entity[:2], "big") + checksum.LENGTH
+        return decode(entity).number(1) == 1
 
     def _cut(self, start: int, end: int) -> bytes:
         with memoryview(self._buffer) as view:
             return bytes(view[start:end])
 
-    def _detect(self) -> tuple[Iterable[bytes | Preconnection], int]:
+    def _reply(self) -> tuple[Iterable[Reply], int]:
+        head = self._cut(0, 6)
+        start = 2 if head[:2] == b"\x00\x04" else 0
+        if len(head) < start + 4:
+            return (), 0
+        reply = _REPLIES.get(head[start : start + 4])
+        if reply is None:
+            raise Violation("3.311", f"La pré-connexion est répondue par {head.hex()}, ni ACK0 ni NAK0.")
+        self.reply_due = False
+        return (reply,), start + 4
+
+    def _detect(self) -> tuple[Iterable[Frame], int]:
         head = self._cut(0, 6)
         if len(head) < 4:
             return (), 0
@@ -116,7 +176,7 @@ class Reader:
             return (), 0
         return self._find()
 
-    def _preconnection(self, prefixed: bool) -> tuple[Iterable[bytes | Preconnection], int]:
+    def _preconnection(self, prefixed: bool) -> tuple[Iterable[Preconnection], int]:
         start = 2 if prefixed else 0
         request = self._cut(start, start + _PRECONNECTION)
         if len(request) < _PRECONNECTION:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.errors import Refused, Scope
+
 Value = int | str | bytes
 
 
@@ -88,6 +90,9 @@ _ROWS = (
 PARAMETERS = {code: Parameter(code, Coding(coding), maximum, name) for code, coding, maximum, name in _ROWS}
 """Every PI of the Hors-SIT profile; 63, 64 and 71 to 83 belong to other profiles and are skipped on input."""
 
+_OF_THE_ROUTE = frozenset({3, 4, 5})
+"""Who the two ends are, whatever the file."""
+
 GROUPS = {
     9: (3, 4, 11, 12),
     30: (31, 32, 33, 34, 36, 37, 38, 39),
@@ -100,14 +105,15 @@ GROUPS = {
 def encode(code: int, value: Value) -> bytes:
     """The strict form of one value, without code and length; b"" for an empty string (send no unit then).
 
-    ValueError when the value does not fit the row: that is a fault of ours.
+    ``Refused`` for characters that cannot go or are too many: a user may have chosen them. ValueError when the
+    value does not fit the row otherwise: that is a fault of ours.
     """
     row = PARAMETERS[code]
     match row.coding:
         case Coding.C | Coding.D if isinstance(value, str):
-            coded = value.rstrip(" ").encode("latin-1")
+            coded = _characters(row, value.rstrip(" "))
         case Coding.T if isinstance(value, str):
-            coded = value.encode("latin-1")
+            coded = _characters(row, value)
         case Coding.N | Coding.S | Coding.M if isinstance(value, int) and value >= 0:
             coded = value.to_bytes(max(1, (value.bit_length() + 7) // 8), "big")
         case Coding.A if isinstance(value, bytes) and len(value) == row.maximum:
@@ -117,6 +123,18 @@ def encode(code: int, value: Value) -> bytes:
     if len(coded) > row.maximum:
         raise ValueError(f"PI {code} ({row.name}) is {len(coded)} bytes long, {row.maximum} at most")
     return coded
+
+
+def _characters(row: Parameter, value: str) -> bytes:
+    scope = Scope.ROUTE if row.code in _OF_THE_ROUTE else Scope.FICHIER
+    if len(value) > row.maximum:
+        text = f"{len(value)} caractères pour le PI {row.code}, qui en tient {row.maximum}."
+        raise Refused("PES-VALUE", text, scope)
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError as cause:
+        text = f"Le caractère {value[cause.start]!r} ne peut pas passer dans le PI {row.code}."
+        raise Refused("PES-VALUE", text, scope) from None
 
 
 def decode(code: int, coded: bytes) -> Value:

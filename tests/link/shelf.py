@@ -7,16 +7,17 @@ import json
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from gateway.errors import Trouble
 from gateway.link.line import Timers
 from gateway.link.server import Settings, serve
 from gateway.pesit import diagnostics
+from gateway.pesit.records import Form
 from gateway.pesit.transfer import Identity, SyncPoint
 
 SHORT = Timers(answer=3, connect=3, idle=3, close=3, store=3)
@@ -52,7 +53,7 @@ class Incoming:
             self._record().unlink(missing_ok=True)
         self._file = self.path.open("ab", buffering=0)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, ends: bool) -> None:
         if self.refuse_at is not None and self._file.tell() >= self.refuse_at and self.trouble:
             raise self.trouble
         self._file.write(data)
@@ -87,10 +88,15 @@ class Outgoing:
     def position(self, number: int) -> SyncPoint | None:
         return self.known.later(number, self.identity.article_length)
 
-    def open(self, offset: int) -> BinaryIO:
-        source = self.path.open("rb")
-        source.seek(offset)
-        return source
+    def articles(self, start: SyncPoint) -> Iterator[bytes]:
+        with self.path.open("rb") as source:
+            yield from Form(self.identity.article_length).articles(source, start)
+
+    def marked(self, point: SyncPoint) -> None:
+        pass
+
+    def delivered(self) -> None:
+        pass
 
     def acknowledged(self, point: SyncPoint) -> None:
         self.known = point
@@ -132,6 +138,9 @@ class Shelf:
             raise diagnostics.trouble("2.209")
         self.messages.append((identity, text))
         return f"vu {text}" if text else None
+
+    def leave(self, access: str) -> None:
+        pass
 
 
 @asynccontextmanager

@@ -226,7 +226,6 @@ CALLS = [
         ["4021", "c03b"],
     ),
     ("version D", [CONNECT.replace("060102", "060101")], ["4022"]),
-    ("CRC wanted", ["40200001" + "010101" + CONNECT[8:]], ["4022"]),
     ("write without right", [CONNECT.replace("160102", "160101"), CREATE], ["4021", "c030"]),
     ("read without right", [CONNECT.replace("160102", "160100"), SELECT], ["4021", "c031"]),
     ("nothing to read", [CONNECT, SELECT], ["4021", "c031"]),

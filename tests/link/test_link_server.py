@@ -73,13 +73,14 @@ def test_several_files_and_messages_on_one_connection(tmp_path: Path) -> None:
         async with serving(shelf) as port, connect(partner(port)) as connection:
             for number in range(1, 4):
                 await connection.send(numbered(number), io.BytesIO(content(number * 1000)))
-                assert await connection.message(numbered(number).answering(), "reçu") == "vu reçu"
+                assert await connection.message(numbered(number).answering(), "reçu", answer=True) == "vu reçu"
+                assert await connection.message(numbered(number).answering(), "reçu") is None
             assert await connection.message(FILE) is None
             assert await connection.pull(Identity("RETOURS"), lambda identity: Incoming(tmp_path / "x")) is None
             with pytest.raises(Refused, match=r"2\.209"):
                 await connection.message(replace(FILE, file_name="REFUSED"), "x")
             await connection.send(numbered(4), io.BytesIO(b"still alive"))
-        assert [identity.transfer_id for identity, _ in shelf.messages] == [1, 2, 3, 17]
+        assert [identity.transfer_id for identity, _ in shelf.messages] == [1, 1, 2, 2, 3, 3, 17]
         assert all(found.ended for found in shelf.incoming.values())
 
     asyncio.run(talk())

@@ -50,3 +50,9 @@ def test_refusals_of_a_restart() -> None:
     assert forgotten == {
         "2.204", "2.205", "2.214", "2.218", "2.227", "2.228", "2.229", "2.230", "2.233",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("detail", ["", "ici SRV", "un (deux) trois"])
+def test_our_own_sentence_is_not_said_twice(detail: str) -> None:
+    said = trouble("3.301", detail).text
+    assert trouble("3.301", said).text == said

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.pesit.diagnostics import Violation
-from gateway.pesit.framing import Framing, Preconnection, Reader
+from gateway.pesit.framing import Damaged, Framing, Preconnection, Reader
+from gateway.pesit.packing import entity_of
 
 CONNECT = "002b402000010304434c493104055057535256050853454352455431200601020703002002160102170101"
 EBCDIC = "d7c5e2c9e3404040c3d3c9f140404040e2c5c3d9c5e3f140"
@@ -61,6 +62,36 @@ def test_entities_hold_several_fpdus() -> None:
     entity = bytes.fromhex("000a004252007461696c000c00005202000161000162000a0041520068656164")
     frames = list(read(Reader(Framing.PREFIXED), len(entity).to_bytes(2, "big") + entity))
     assert [frame[3] for frame in frames if isinstance(frame, bytes)] == [0x42, 0x00, 0x41]
+
+
+CHECKED = "00" + "2e" + CONNECT[4:12] + "010101" + CONNECT[12:]
+
+
+@pytest.mark.fact("F-02", "F-95")
+@pytest.mark.parametrize("asked", [Framing.AUTO, Framing.PREFIXED, Framing.RAW])
+@pytest.mark.parametrize("prefixed", [True, False])
+@pytest.mark.parametrize("announced", [True, False])
+@given(cuts=st.lists(st.integers(1, 130), max_size=8))
+def test_connect_tells_whether_check_bytes_follow(
+    asked: Framing, prefixed: bool, announced: bool, cuts: list[int]
+) -> None:
+    framing = Framing.PREFIXED if prefixed else Framing.RAW
+    if asked not in (Framing.AUTO, framing):
+        return
+    frames = [bytes.fromhex(CHECKED if announced else CONNECT), bytes.fromhex(WRITE)]
+    stream = b"".join(entity_of(frame, prefixed=prefixed, checked=announced) for frame in frames)
+    marks = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    reader = Reader(asked, checked=None)
+    assert [frame for a, b in pairwise(marks) for frame in read(reader, stream[a:b])] == frames
+    assert (reader.checked, reader.framing) == (announced, framing)
+
+
+@pytest.mark.fact("F-95")
+def test_damage_is_told_and_what_follows_is_read() -> None:
+    write = bytes.fromhex(WRITE)
+    whole = entity_of(write, prefixed=True, checked=True)
+    damaged = whole[:-1] + bytes([whole[-1] ^ 1])
+    assert list(read(Reader(Framing.PREFIXED, checked=True), damaged + whole)) == [Damaged(), write]
 
 
 @pytest.mark.parametrize(

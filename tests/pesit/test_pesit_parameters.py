@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.errors import Refused, Scope
 from gateway.pesit.parameters import GROUPS, PARAMETERS, Value, decode, encode
 
 
@@ -23,6 +24,22 @@ from gateway.pesit.parameters import GROUPS, PARAMETERS, Value, decode, encode
 )
 def test_strict_form(code: int, value: Value, coded: str) -> None:
     assert encode(code, value).hex() == coded
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "scope"),
+    [
+        (12, "X" * 77, Scope.FICHIER),
+        (3, "X" * 25, Scope.ROUTE),
+        (5, "mot de passe trop long", Scope.ROUTE),
+        (91, "5 €", Scope.FICHIER),
+        (91, "x" * 4097, Scope.FICHIER),
+    ],
+)
+def test_what_a_user_wrote_and_cannot_go_is_refused_in_words(code: int, value: str, scope: Scope) -> None:
+    with pytest.raises(Refused, match=f"PI {code}") as refused:
+        encode(code, value)
+    assert (refused.value.code, refused.value.scope) == ("PES-VALUE", scope)
 
 
 def test_strings_longer_than_the_standard_come_in() -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from itertools import product
-from pathlib import Path
 
 import pytest
+from pesit_vectors import samples
 
 from gateway.pesit.codec import Fpdu, decode, encode
 from gateway.pesit.diagnostics import Violation
@@ -26,13 +25,7 @@ from gateway.pesit.states import (
     step,
 )
 
-FRAMES = json.loads((Path(__file__).parent.parent / "vectors/pesit/frames.json").read_text())["frames"]
-SAMPLES = {
-    decode(bytes.fromhex(frame["hex"])).name: decode(bytes.fromhex(frame["hex"]))
-    for frame in reversed(FRAMES)
-    if frame["kind"] == "fpdu"
-}
-"""One sound FPDU of each name."""
+SAMPLES = samples()
 
 ABSENT = sorted((state, event) for state, event in product(STATES, EVENTS) if (state, event) not in TABLE)
 
@@ -51,6 +44,7 @@ def sample(event: str) -> Fpdu:
     return Fpdu(name, {**found.values, 2: b"\0\0\0"}) if 2 in found.values else found
 
 
+@pytest.mark.fact("F-57")
 def test_every_absent_pair_raises() -> None:
     assert len(ABSENT) > 2000
     for state, event in ABSENT:
@@ -83,6 +77,7 @@ def test_every_absent_pair_of_theirs_is_answered_by_abort() -> None:
             assert hear(session, encode(SAMPLES["ABORT"])) == []
 
 
+@pytest.mark.fact("F-51", "F-52", "F-53", "F-61", "F-62")
 @pytest.mark.parametrize(
     ("role", "events"),
     [
@@ -124,6 +119,7 @@ def test_walks_of_the_standard(role: State, events: str) -> None:
         assert state == expected, event
 
 
+@pytest.mark.fact("F-52")
 def test_every_state_is_reached_and_left() -> None:
     for start in (REQUESTER, SERVER):
         reached, waiting = {start}, [start]
@@ -145,6 +141,7 @@ Pair = tuple[State, State, tuple[str, ...], tuple[str, ...]]
 """Requester, server, FPDUs on their way up and down."""
 
 
+@pytest.mark.fact("F-52", "F-58", "F-59")
 def test_two_machines_that_obey_the_table_never_hear_what_it_forbids() -> None:
     """Every interleaving of both roles, with up to two FPDUs on their way in each direction."""
     start: Pair = (REQUESTER, SERVER, (), ())

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.pesit.codec import Fpdu, decode, encode
 from gateway.pesit.diagnostics import Violation
+from gateway.pesit.messages import parts
 from gateway.pesit.transfer import (
     Identity,
     Sync,
@@ -14,7 +15,6 @@ from gateway.pesit.transfer import (
     create,
     found,
     identity_of,
-    message,
     select,
 )
 
@@ -50,7 +50,7 @@ def test_identity_survives_selection_as_far_as_its_fpdus_carry_it() -> None:
 
 
 def test_acknowledging_message_turns_the_addresses_round() -> None:
-    told = identity_of(decode(encode(message(WHOLE.answering(), "VU"))))
+    told = identity_of(decode(encode(parts(WHOLE.answering(), "VU", 4096, answer=False)[0])))
     assert (told.requester, told.server) == ("APPC", "APPA")
     assert (told.initial_sender, told.final_receiver) == ("FINALDEST", "ORIGIN")
     assert (told.file_name, told.transfer_id, told.file_type) == ("FSE", 101, 7)
@@ -101,6 +101,61 @@ def test_points_fall_on_multiples_of_the_interval() -> None:
             accounts.mark(accounts.point.number + 1)
         accounts.add(1024)
     assert (accounts.point.number, accounts.point.offset, accounts.point.articles) == (3, 96 * 1024, 96)
+
+
+@pytest.mark.fact("F-71", "F-72", "F-76")
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("interval_kb", [1, 4, 32])
+@pytest.mark.parametrize("article_length", [80, 1024, 2000])
+def test_points_lie_where_their_spacing_says(article_length: int, interval_kb: int, compressed: bool) -> None:
+    sync = Sync(interval_kb, 2)
+    start = SyncPoint(spacing=sync.spacing(article_length, compressed=compressed))
+    accounts = Transfer(start, sync, compressed=compressed)
+    for _ in range(1500):
+        if accounts.due(article_length):
+            accounts.mark(accounts.point.number + 1)
+        accounts.add(article_length, spared=article_length // 2 if compressed else 0)
+    last = accounts.point
+    assert last.number >= 3
+    computed = start.later(last.number, article_length)
+    assert computed is not None
+    assert (computed.offset, computed.articles) == (last.offset, last.articles)
+    assert last.spared == (last.offset // 2 if compressed else None)
+
+
+RESTARTS = [
+    # start, compressed again, spared since, PI 27
+    (SyncPoint(1, 1000, 10, 100, 400), True, 50, 650),
+    (SyncPoint(1, 1000, 10, 100, 400), False, 0, 700),
+    (SyncPoint(1, 1000, 10, 100), False, 0, 1100),
+    (SyncPoint(1, 1000, 10, 100), True, 50, None),
+    (SyncPoint(), True, -2, 102),
+]
+
+
+@pytest.mark.fact("F-76", "F-108", "F-112")
+@pytest.mark.parametrize(("start", "compressed", "spared", "told"), RESTARTS)
+def test_counts_of_a_restart(start: SyncPoint, compressed: bool, spared: int, told: int | None) -> None:
+    accounts = Transfer(start, Sync(1, 1), compressed=compressed)
+    accounts.add(100, spared=spared)
+    assert accounts.counts.get(27) == told
+    assert accounts.matches(Fpdu("TRANS.END", accounts.counts))
+    assert accounts.matches(Fpdu("TRANS.END", {27: 100 - spared, 28: 1}))
+    # Where the count of the whole is lost, bytes are not compared; articles always are.
+    assert accounts.matches(Fpdu("TRANS.END", {27: 1})) is (told is None)
+    assert not accounts.matches(Fpdu("TRANS.END", {28: 99}))
+
+
+@pytest.mark.fact("F-109")
+def test_counts_go_back_with_the_data() -> None:
+    accounts = Transfer(SyncPoint(), Sync(1, 1), compressed=True)
+    accounts.add(500, spared=300)
+    accounts.mark(1)
+    accounts.add(500, spared=100)
+    accounts.rewind(1)
+    assert accounts.counts == {27: 200, 28: 1}
+    accounts.rewind(0)
+    assert accounts.counts == {27: 0, 28: 0}
 
 
 def test_window() -> None:

@@ -1,0 +1,203 @@
+"""Partners: who may come in and what they may do; at which addresses a partner of ours is found.
+
+Rules: passwords at rest are salted scrypt hashes. A wrong one costs time, is counted by identifier and slows
+the next try; whoever is not known costs as much as who is. What is wrong here stops the route, never a file.
+A partner with several addresses is called at the one that answered last, then at the others in their order;
+a refusal is not taken to another address, for it would be the same there and count twice.
+It reads no settings and keeps nothing on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+
+from gateway.errors import Deferred, Scope
+from gateway.link.client import Connection, Partner, connect
+from gateway.link.line import Observer
+from gateway.pesit import diagnostics
+
+_N, _R, _P = 1 << 14, 8, 1
+_SALT = 16
+_NOTHING_FITS = f"scrypt${'00' * _SALT}${'00' * 64}"
+"""Against this the password of an unknown identifier is tried: it takes as long as any other."""
+
+_FREE_TRIES, _LONGEST_WAIT_S = 3, 300
+
+
+def password_hash(password: str) -> str:
+    """The hash of a partner's password as settings hold it: ``scrypt$salt$digest``, hexadecimal."""
+    salt = secrets.token_bytes(_SALT)
+    return f"scrypt${salt.hex()}${_scrypt(password, salt).hex()}"
+
+
+def password_fits(password: str, hashed: str) -> bool:
+    """Whether ``password`` is the hashed one, in a time that tells nothing; a hash of another form fits none."""
+    kind, _, rest = hashed.partition("$")
+    salt, _, digest = rest.partition("$")
+    try:
+        expected = _scrypt(password, bytes.fromhex(salt))
+    except ValueError:
+        return False
+    return kind == "scrypt" and hmac.compare_digest(expected.hex().encode(), digest.encode())
+
+
+def _scrypt(password: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(password.encode(), salt=salt, n=_N, r=_R, p=_P, maxmem=64 << 20)
+
+
+@dataclass
+class _Attempts:
+    """Wrong passwords in a row of one identifier; after three, each try must wait twice as long as the last."""
+
+    wrong: int = 0
+    not_before: float = 0.0
+
+    def count(self, now: float) -> None:
+        self.wrong += 1
+        if self.wrong >= _FREE_TRIES:
+            self.not_before = now + min(2.0 ** (self.wrong - _FREE_TRIES), _LONGEST_WAIT_S)
+
+
+class Passwords:
+    """Passwords by identifier. Those nobody has been told of share one count, so that memory is bounded."""
+
+    def __init__(self, hashes: Mapping[str, str]) -> None:
+        """``hashes`` are ``password_hash`` by identifier (PI 3)."""
+        self._hashes = hashes
+        self._attempts: dict[str, _Attempts] = {}
+        self._key = secrets.token_bytes(32)
+        self._fitted: dict[str, bytes] = {}
+
+    def check(self, identifier: str, password: str, now: float) -> None:
+        """Nothing when it fits; 3.304 when it does not, 3.322 before the time has come. ``now`` in seconds."""
+        who = identifier if identifier in self._hashes else ""
+        attempts = self._attempts.setdefault(who, _Attempts())
+        if now < attempts.not_before:
+            raise diagnostics.trouble("3.322")
+        if not self._fits(who, password):
+            attempts.count(now)
+            raise diagnostics.trouble("3.304")
+        del self._attempts[who]
+
+    def _fits(self, who: str, password: str) -> bool:
+        """scrypt once for each partner: hundreds that come back at the same moment do not wait for each other."""
+        mark = hmac.digest(self._key, password.encode(), "sha256")
+        if hmac.compare_digest(mark, self._fitted.get(who, b"")):
+            return True
+        fits = password_fits(password, self._hashes.get(who, _NOTHING_FITS))
+        if fits:
+            self._fitted[who] = mark
+        return fits
+
+
+def common_name(certificate: bytes) -> str:
+    """The CN of a certificate (DER), "" when it has none."""
+    from cryptography import x509  # heavy, and only where a certificate comes
+    from cryptography.x509.oid import NameOID
+
+    names = x509.load_der_x509_certificate(certificate).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else ""
+
+
+@dataclass(frozen=True)
+class PartnerEntry:
+    """One partner that may come in.
+
+    ``password_hash`` "" with a ``client_name``: the TLS certificate of that CN is enough. ``may_send`` and
+    ``may_fetch`` are its directions. ``connections`` at one time and ``limit`` bytes of a file: 0 for any.
+    ``code_page`` translates its EBCDIC text. ``as_text``: articles of text become lines of a local file.
+    """
+
+    identifier: str
+    password_hash: str = ""
+    client_name: str = ""
+    may_send: bool = True
+    may_fetch: bool = True
+    connections: int = 0
+    limit: int = 0
+    code_page: str = "cp500"
+    as_text: bool = True
+
+
+class Partners:
+    """The table of those who may come in, and how many connections each of them has now."""
+
+    def __init__(self, entries: Iterable[PartnerEntry], clock: Callable[[], float]) -> None:
+        """``clock`` gives seconds that never go back."""
+        self._entries = {entry.identifier: entry for entry in entries}
+        self._passwords = Passwords({entry.identifier: entry.password_hash for entry in self._entries.values()})
+        self._clock = clock
+        self._present: Counter[str] = Counter()
+
+    def admit(self, identifier: str, password: str, certificate: bytes | None) -> PartnerEntry:
+        """The partner, to be counted until ``leave``.
+
+        3.304 for a wrong certificate or password and for whom we do not know, 3.322 too soon after wrong
+        passwords, 3.309 for one connection too many. ``certificate`` (DER) was checked by TLS.
+        """
+        entry = self._entries.get(identifier, PartnerEntry(""))
+        if entry.client_name and (certificate is None or common_name(certificate) != entry.client_name):
+            raise diagnostics.trouble("3.304")
+        if entry.password_hash or not entry.client_name:
+            self._passwords.check(identifier, password, self._clock())
+        if entry.connections and self._present[identifier] >= entry.connections:
+            raise diagnostics.trouble("3.309")
+        self._present[identifier] += 1
+        return entry
+
+    def leave(self, entry: PartnerEntry) -> None:
+        """One of its connections is gone."""
+        self._present[entry.identifier] -= 1
+
+
+class Addresses:
+    """Where one partner is found, as (host, port); at least one. The one that answered last comes first."""
+
+    def __init__(self, addresses: Sequence[tuple[str, int]]) -> None:
+        self._addresses = tuple(addresses)
+        self.answering = 0
+        """Place of the address that answered last."""
+
+    def in_order(self, first: int | None = None) -> list[tuple[int, str, int]]:
+        """(place, host, port), beginning at ``first`` or else at the one that answered last."""
+        begin = self.answering if first is None else first
+        found = [(place, host, port) for place, (host, port) in enumerate(self._addresses)]
+        return [found[begin], *found[:begin], *found[begin + 1 :]]
+
+
+@asynccontextmanager
+async def connect_any(
+    partner: Partner,
+    addresses: Addresses,
+    ssl_context: ssl.SSLContext | None = None,
+    *,
+    first: int | None = None,
+    observe: Observer | None = None,
+) -> AsyncIterator[Connection]:
+    """``client.connect`` at the first of ``addresses`` that answers; ``partner`` says all but host and port.
+
+    ``first`` begins at that place on purpose: a drill. Which one answered is ``addresses.answering``. What is
+    ``Refused`` is raised at once; when none answers, one ``Deferred`` of the route names them all.
+    """
+    failures: list[Deferred] = []
+    async with AsyncExitStack() as stack:
+        for place, host, port in addresses.in_order(first):
+            there = replace(partner, host=host, port=port)
+            try:
+                connection = await stack.enter_async_context(connect(there, ssl_context, observe))
+            except Deferred as failure:
+                failures.append(failure)
+                continue
+            addresses.answering = place
+            yield connection
+            return
+    if len(failures) == 1:
+        raise failures[0]
+    raise Deferred(failures[0].code, " ".join(failure.text for failure in failures), Scope.ROUTE)
