@@ -16,7 +16,8 @@ from gateway.errors import Deferred, Refused, Scope
 USAGE, REFUSED, UNAVAILABLE, LATER = 64, 65, 69, 75
 
 PRACTICE = (
-    "status", "fichiers", "lots", "factures", "show", "submit", "resend", "hold", "release", "returns", "journal",
+    "status", "fichiers", "lots", "factures", "mandates", "show", "submit", "resend", "hold", "release", "returns",
+    "journal",
 )  # fmt: skip
 
 FAMILIES = {
@@ -27,6 +28,7 @@ FAMILIES = {
     "envelope": "envelope",
     "card": "card",
     "concentrator": "concentrator",
+    "pesit": "pesit",
     "config": "configuration",
 }
 """First word → module of ``gateway.commands``."""

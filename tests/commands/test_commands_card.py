@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from card_bench import InsertedCard, Pcscd, until_seen
 from development_pki import Pki
+from virtual_cps import files
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +62,28 @@ class TestInserted:
 
     def test_info(self, apart: Pcscd) -> None:
         row = json.loads(gateway(apart, "info", "--json").stdout)
-        assert (row["holder"], row["tries"]) == ("CLAIRE ESSAI", 3)
+        assert (row["holder"], row["tries"], row["kind"]) == ("CLAIRE ESSAI", 3, "CPS")
+        assert (row["register"], row["number"], row["profession"]) == ("RPPS", "99900000011", "Médecin")
+        assert "data" not in row, "nothing behind the code without the code"
         assert "CLAIRE ESSAI" in gateway(apart, "info").stdout
+
+    def test_info_with_the_code(self, apart: Pcscd, tmp_path: Path) -> None:
+        """What only the code opens, by the card's own pointers, as it is."""
+        row = json.loads(gateway(apart, "info", "--json", "--pin-file", code(tmp_path / "pin", "1234")).stdout)
+        shown = {one["label"]: bytes.fromhex(one["bytes"]) for one in row["data"]}
+        assert shown == {one.label: one.content for one in files.DATA_OBJECTS}
+        words = gateway(apart, "info", "--pin-file", tmp_path / "pin").stdout
+        assert "CPS_SIT_FACT" in words
+        assert "CABINET DE TEST" in words
+
+    def test_trace(self, apart: Pcscd, tmp_path: Path) -> None:
+        trace = tmp_path / "trace"
+        done = gateway(apart, "authenticate", "--pin-file", code(tmp_path / "pin", "1234"), "--trace", trace)
+        assert done.returncode == 0, done.stderr
+        lines = trace.read_text().splitlines()
+        assert lines[0].startswith("> 00 A4 09 04 04 3F 00 D0 03  < 61")
+        assert "> 00 20 00 01 …  < 90 00" in lines
+        assert "31 32 33 34" not in trace.read_text()
 
     def test_authenticate(self, apart: Pcscd, tmp_path: Path) -> None:
         done = gateway(apart, "authenticate", "--pin-file", code(tmp_path / "pin", "1234"))
@@ -116,3 +138,26 @@ class TestInserted:
     def test_usage(self, apart: Pcscd) -> None:
         assert gateway(apart).returncode == 64
         assert gateway(apart, "eject").returncode == 64
+
+
+def test_a_reader_that_hangs_ends_the_command(pki: Pki, tmp_path: Path) -> None:
+    pcscd = Pcscd()
+    try:
+        faults = tmp_path / "faults.json"
+        faults.write_text(json.dumps([{"do": "hang"}]))
+        pcscd.start_card(pki, tmp_path / "codes.json", "--faults", str(faults))
+        until_seen(pcscd)
+        words = "import gateway.commands.card as c, gateway.__main__ as m, sys; c.PATIENCE_S = 1.0; sys.exit(m.main())"
+        begun = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-c", words, "card", "info"],
+            env=pcscd.environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert done.returncode == 69, done.stderr
+        assert "CPS-HUNG" in done.stderr
+        assert time.monotonic() - begun < 10
+    finally:
+        pcscd.close()
