@@ -20,16 +20,19 @@ from gateway.book.moves import iso
 from gateway.concentrator.content import check_content
 from gateway.concentrator.keys import Keys, Trust
 from gateway.concentrator.mailbox import Mailbox
-from gateway.concentrator.payer import PARIS, answers
+from gateway.concentrator.payer import answers
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Return, Store, Verdict
-from gateway.envelope.certificates import Use
+from gateway.envelope.certificates import Use, holder
 from gateway.envelope.seal import Opened
 from gateway.envelope.signed import SignedContent, read_signed
 from gateway.errors import Refused, Scope, Trouble
 from gateway.formats.findings import Report
+from gateway.formats.mandates import day_of, emitter_words, mandates_of
 from gateway.formats.receipt import Receipt, ReceiptLot
 from gateway.formats.returns import ReturnHeader, ReturnKind
+from gateway.formats.words import day as day_words
+from gateway.formats.words import euros, plural
 from gateway.process.child import Writable
 
 
@@ -104,6 +107,8 @@ class Integration:
                 return Examined(original["verdict"], content=content, original=original)
             _check_signer(content, row["fichier"], at, trust)
             report = self._check_content(file, at)
+            _check_shown(content, report)
+            self._check_mandate(row["sender"], content, report)
         except Refused as trouble:
             if trouble.scope is Scope.BOX:
                 raise
@@ -120,12 +125,26 @@ class Integration:
         def feed(child: Writable) -> None:
             read_signed(opened, child, self._settings.limit)
 
-        report = check_content(feed, self._settings.profile, _paris_day(at))
+        report = check_content(feed, self._settings.profile, day_of(at))
         for finding in report.findings:
             if finding.severity == "blocks":
                 where = f"enregistrement {finding.record}, position {finding.position}"
                 raise Refused(finding.code, f"{finding.text} ({where})")
         return report
+
+    def _check_mandate(self, sender: str, content: SignedContent, report: Report) -> None:
+        """Refused OCT-011 where the signer had no mandate of this sender's for every emitter, when it was signed."""
+        if self._settings.mandate_rule == "open":
+            return
+        declared = next((one.mandates for one in self._settings.partners if one.identifier == sender), ())
+        person, day = holder(content.signature.certificate), day_of(content.attributes.at)
+        emitters = tuple(dict.fromkeys(lot.emitter for lot in report.lots))
+        if not mandates_of(declared, person.rpps, emitters, day):
+            who = f"{person.given_name} {person.surname} ({person.rpps})"
+            text = (
+                f"{who} n'avait pas de mandat pour {emitter_words(emitters)} le {day_words(day)}, jour de la signature."
+            )
+            raise Refused("OCT-011", text)
 
     def _payer(self, row: sqlite3.Row, report: Report, at: datetime, trust: Trust) -> list[Return]:
         said = answers(self._settings.payer, row["fichier"], report, at)
@@ -147,8 +166,14 @@ def _check_signer(content: SignedContent, fichier: str, at: datetime, trust: Tru
         raise Refused("OCT-003", f"La signature est celle du fichier {context.fichier}, annoncé comme {fichier}.")
 
 
-def _paris_day(at: datetime) -> str:
-    return at.astimezone(PARIS).date().isoformat()
+def _check_shown(content: SignedContent, report: Report) -> None:
+    """Refused OCT-012 where what was shown to the signer is not what the fichier holds."""
+    context = content.attributes.context
+    found = (report.facture_count, report.spent_cents)
+    if context is not None and (context.count, context.total) != found:
+        signed = f"{plural(context.count, 'facture')} pour {euros(context.total)}"
+        held = f"{plural(found[0], 'facture')} pour {euros(found[1])}"
+        raise Refused("OCT-012", f"La signature porte sur {signed}, le fichier contient {held}.")
 
 
 def _receipt(row: sqlite3.Row, examined: Examined, at: datetime) -> Receipt:

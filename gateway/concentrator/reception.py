@@ -11,48 +11,30 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
-
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from gateway.book.doors import Copied
 from gateway.book.moves import iso
 from gateway.concentrator.keys import Trust
-from gateway.concentrator.settings import ConcentratorSettings, PartnerAccess, password_fits
+from gateway.concentrator.settings import ConcentratorSettings, PartnerAccess
 from gateway.concentrator.spool import Incoming, Repeated
 from gateway.concentrator.store import Store, number_of
 from gateway.envelope.certificates import Use
 from gateway.errors import Deferred
+from gateway.link.partners import Passwords, common_name
 from gateway.pesit import diagnostics
+from gateway.pesit.records import Form
 from gateway.pesit.transfer import Identity, SyncPoint
 
 RETURNS = "RETOURS"
 """PI 12 by which returns are asked for."""
 
-_NAME = re.compile(r"([0-9A-Za-z_-]{1,128})\.([1-9][0-9]{0,5})\.([0-9A-Za-z_-]{1,64})")
-_NOBODY = PartnerAccess("", f"scrypt${'00' * 16}${'00' * 64}", Path())
-"""Against whose hash, which nothing fits, the password of an unknown identifier is tried: it takes as long."""
-
-_FREE_TRIES, _LONGEST_WAIT_S = 3, 300
-
-
-@dataclass
-class Attempts:
-    """Wrong passwords in a row of one identifier; after three, each try must wait twice as long as the last."""
-
-    wrong: int = 0
-    not_before: float = 0.0
-
-    def count(self, now: float) -> None:
-        """One more wrong password at ``now`` (Unix seconds)."""
-        self.wrong += 1
-        if self.wrong >= _FREE_TRIES:
-            self.not_before = now + min(2.0 ** (self.wrong - _FREE_TRIES), _LONGEST_WAIT_S)
+FICHIER_NAME = re.compile(r"([0-9A-Za-z_-]{1,128})\.([1-9][0-9]{0,5})\.([0-9A-Za-z_-]{1,64})")
+_NOBODY = PartnerAccess("", "", Path())
+"""Who is not known is checked all the same: no password fits, and it takes as long."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +52,16 @@ class Outgoing:
         known = SyncPoint(row["point"], row["offset"], row["articles"], row["spacing"])
         return known.later(number, self.identity.article_length)
 
-    def open(self, offset: int) -> BinaryIO:
-        """The sealed return from ``offset`` on."""
-        file: BinaryIO = (self._settings.returns / self._row["file"]).open("rb")
-        file.seek(offset)
-        return file
+    def articles(self, start: SyncPoint) -> Iterator[bytes]:
+        """The sealed return from ``start`` on."""
+        with (self._settings.returns / self._row["file"]).open("rb") as file:
+            yield from Form(self.identity.article_length).articles(file, start)
+
+    def marked(self, point: SyncPoint) -> None:
+        """Points lie at even distances: the last acknowledged one tells where the others are."""
+
+    def delivered(self) -> None:
+        """The end of a transfer delivers nothing: only the puller's message does."""
 
     def acknowledged(self, point: SyncPoint) -> None:
         """The puller has it up to ``point``."""
@@ -95,7 +82,7 @@ class Reception:
         self._trust = trust
         self._clock = clock
         self._arrived = arrived
-        self._attempts: dict[str, Attempts] = {}
+        self._passwords = Passwords({partner.identifier: partner.password_hash for partner in settings.partners})
         self._open: dict[int, Incoming] = {}
 
     # -- who is there
@@ -106,14 +93,7 @@ class Reception:
             raise diagnostics.trouble("3.301")
         partner = self._partners.get(requester, _NOBODY)
         self._check_certificate(partner, certificate)
-        attempts = self._attempts.setdefault(partner.identifier, Attempts())
-        now = self._clock().timestamp()
-        if now < attempts.not_before:
-            raise diagnostics.trouble("3.322")
-        if not password_fits(password, partner.password_hash):
-            attempts.count(now)
-            raise diagnostics.trouble("3.304")
-        del self._attempts[partner.identifier]
+        self._passwords.check(requester, password, self._clock().timestamp())
         return partner
 
     def _check_certificate(self, partner: PartnerAccess, certificate: bytes | None) -> None:
@@ -125,7 +105,7 @@ class Reception:
             self._trust().check(certificate, (), self._clock(), Use.TRANSPORT)
         except Deferred as trouble:
             raise diagnostics.trouble("3.322", trouble.text) from None
-        if partner.client_name not in ("", _common_name(certificate)):
+        if partner.client_name not in ("", common_name(certificate)):
             raise diagnostics.trouble("3.304")
 
     # -- fichiers in
@@ -150,7 +130,7 @@ class Reception:
         return self._take_up(row)
 
     def _columns(self, access: PartnerAccess, identity: Identity) -> dict[str, object]:
-        name = _NAME.fullmatch(identity.free_text)
+        name = FICHIER_NAME.fullmatch(identity.free_text)
         if name is None:
             raise diagnostics.trouble("2.200", "PI 99 : fichier.transmission.scellement attendu")
         if identity.final_receiver not in ("", self._settings.name):
@@ -219,10 +199,8 @@ class Reception:
         self._store.deliver(row["id"], iso(self._clock()))
         return str(row["name"])
 
-
-def _common_name(certificate: bytes) -> str:
-    names = x509.load_der_x509_certificate(certificate).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(names[0].value) if names else ""
+    def leave(self, access: PartnerAccess) -> None:
+        """Nothing is kept of a connection."""
 
 
 def _return_identity(row: sqlite3.Row, asked: Identity) -> Identity:

@@ -110,6 +110,7 @@ MIGRATIONS = (
         PRIMARY KEY (about, code)
     ) STRICT;
     """,
+    "ALTER TABLE transfers ADD COLUMN channel TEXT NOT NULL DEFAULT 'pesit';",  # or 'sftp'
 )
 
 

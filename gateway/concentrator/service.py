@@ -16,6 +16,7 @@ from pathlib import Path
 from gateway.book.moves import iso, utc_now
 from gateway.concentrator.integration import Integration
 from gateway.concentrator.keys import Trust, load_keys, load_trust
+from gateway.concentrator.landing import Landing
 from gateway.concentrator.mailbox import Mailbox
 from gateway.concentrator.reception import Reception
 from gateway.concentrator.settings import ConcentratorSettings
@@ -51,26 +52,33 @@ async def run(runtime: Runtime, _: Paths, settings: ConcentratorSettings) -> Non
         listener = _listener(runtime, settings)
         write_port(settings.directory, listener.getsockname()[1])
         reception = Reception(settings, incoming, trust, utc_now, arrived.set)
+        landing = Landing(settings, settled, utc_now)
+        landing.sweep()
         integration = Integration(settings, settled, Mailbox(settings.returns, keys), keys, trust, utc_now)
         runtime.log("info", f"à l'écoute sur {settings.host}:{listener.getsockname()[1]}")
         runtime.ready()
         async with asyncio.TaskGroup() as group:
             group.create_task(serve([listener], reception, _offer(settings), context, runtime.stop))
-            group.create_task(_integrate(runtime, settings, settled, integration, arrived))
+            group.create_task(_integrate(runtime, settings, settled, landing, integration, arrived))
             await runtime.stop.wait()
             arrived.set()
 
 
 async def _integrate(
-    runtime: Runtime, settings: ConcentratorSettings, store: Store, integration: Integration, arrived: asyncio.Event
-) -> None:
+    runtime: Runtime, settings: ConcentratorSettings, store: Store, landing: Landing, integration: Integration,
+    arrived: asyncio.Event,
+) -> None:  # fmt: skip
+    def work() -> bool:
+        return any([landing.look(), integration.work()])
+
     sweep_at = utc_now() + SWEEP_EVERY
     while not runtime.stop.is_set():
         arrived.clear()
-        while not runtime.stop.is_set() and await asyncio.to_thread(integration.work):
+        while not runtime.stop.is_set() and await asyncio.to_thread(work):
             runtime.alive()
         if utc_now() >= sweep_at:  # the worker rests here, and nobody else makes returns
             sweep(settings, store, utc_now())
+            landing.sweep()
             sweep_at = utc_now() + SWEEP_EVERY
         runtime.alive()
         with suppress(TimeoutError):

@@ -1,43 +1,19 @@
 """What the receiving end is told: who may come, with which keys it opens and signs, how the payer answers.
 
 Every field has its French documentation, from which the sample configuration is written.  Passwords stand
-here only as salted scrypt hashes, made by ``password_hash``.
+here only as salted scrypt hashes, made by ``link.partners.password_hash``.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.config import setting
+from gateway.errors import Refused, Scope
+from gateway.formats.mandates import RULES, Mandate
 
 KEYS = Path("/etc/gateway/concentrator")
-_N, _R, _P = 1 << 14, 8, 1
-_SALT = 16
-
-
-def password_hash(password: str) -> str:
-    """The hash of a partner's password as the settings hold it: ``scrypt$salt$digest``, hexadecimal."""
-    salt = secrets.token_bytes(_SALT)
-    return f"scrypt${salt.hex()}${_scrypt(password, salt).hex()}"
-
-
-def password_fits(password: str, hashed: str) -> bool:
-    """Whether ``password`` is the hashed one, in a time that tells nothing; a hash of another form fits none."""
-    kind, _, rest = hashed.partition("$")
-    salt, _, digest = rest.partition("$")
-    try:
-        expected = _scrypt(password, bytes.fromhex(salt))
-    except ValueError:
-        return False
-    return kind == "scrypt" and hmac.compare_digest(expected.hex().encode(), digest.encode())
-
-
-def _scrypt(password: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(password.encode(), salt=salt, n=_N, r=_R, p=_P, maxmem=64 << 20)
 
 
 @dataclass(frozen=True)
@@ -48,6 +24,8 @@ class PartnerAccess:
     password_hash: str = field(metadata={"doc": "empreinte scrypt de son mot de passe : scrypt$sel$empreinte"})
     box_seal: Path = field(metadata={"doc": "certificat auquel ses retours sont scellés"})
     client_name: str = setting("", "CN exigé de son certificat TLS ; vide : tout certificat admis")
+    mandates: tuple[Mandate, ...] = setting((), "qui signe pour quel numéro : rpps, emitter, role, since, until")
+    landing: str = setting("", "son répertoire de dépôt SFTP (voie de secours) ; vide : aucun")
 
 
 @dataclass(frozen=True)
@@ -83,6 +61,7 @@ class ConcentratorSettings:
     crls: tuple[Path, ...] = setting((), "listes de révocation, relues à chaque contrôle")
     client_certificate: bool = setting(True, "exiger un certificat TLS du boîtier, sous la même racine")
     profile: str = setting("b2-cp", "profil des contrôles de contenu")
+    mandate_rule: str = setting("required", "required : le signataire doit avoir un mandat ; open : non vérifié")
     payer: PayerSettings = setting(PayerSettings(), "le payeur simulé")
     sync_kb: int = setting(1024, "intervalle des points de synchronisation accordé au plus, en Ko")
     window: int = setting(16, "points sans acquittement accordés au plus")
@@ -91,7 +70,13 @@ class ConcentratorSettings:
     idle_s: float = setting(300.0, "durée d'inactivité entre deux fichiers (Td), en secondes")
     limit: int = setting(1 << 30, "taille maximale d'un fichier, en octets")
     retry_s: float = setting(60.0, "délai avant un nouvel essai de ce qui a été différé, en secondes")
+    landing_days: int = setting(7, "durée de garde de ce qui est resté inachevé dans un dépôt SFTP, en jours")
     keep_days: int = setting(90, "durée de garde des fichiers réglés et des retours remis, en jours")
+
+    def __post_init__(self) -> None:
+        if self.mandate_rule not in RULES:
+            text = f"[concentrator] mandate_rule : « {self.mandate_rule} » n'est ni {' ni '.join(RULES)}."
+            raise Refused("CFG-008", text, Scope.BOX)
 
     @property
     def database(self) -> Path:

@@ -67,7 +67,7 @@ class Incoming:
             self._digest.update(block)
         sync_directory(self._path.parent)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, ends: bool) -> None:
         """Append; 2.224 beyond the limit of the settings."""
         self._left -= len(data)
         if self._left < 0:
@@ -142,7 +142,7 @@ class Repeated:
             self._file = self._path.open("rb")
             self._file.seek(point.offset)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, ends: bool) -> None:
         """The same bytes; 2.229 for others."""
         if self._file is not None and self._file.read(len(data)) != data:
             raise diagnostics.trouble("2.229")

@@ -122,6 +122,12 @@ class Store:
                 (at, part.digest, part.size, transfer),
             )
 
+    def land(self, columns: Mapping[str, object], part: Copied, at: str) -> None:
+        """A file that came whole by another way than a transfer: begun and complete in one commit."""
+        whole = {"began": at, "received": at, "sealed": part.digest, "size": part.size}
+        with self.transaction() as connection:
+            _insert(connection, "transfers", {**columns, **whole})
+
     def drop(self, transfer: int) -> None:
         """The sender gave an incomplete transfer up: there is nothing to restart."""
         with self.transaction() as connection:
@@ -200,6 +206,13 @@ class Store:
             sender, NUMBERS, number,
         )  # fmt: skip
 
+    def undelivered(self, sender: str, now: float, most: int) -> list[sqlite3.Row]:
+        """The oldest returns that this sender has not got, ``most`` of them at most; they do not count as offered."""
+        return self._rows(
+            "SELECT * FROM mailbox WHERE sender = ? AND delivered = '' AND not_before <= ? ORDER BY id LIMIT ?",
+            sender, now, most,
+        )  # fmt: skip
+
     def named(self, sender: str, name: str) -> sqlite3.Row | None:
         """This sender's return of a name."""
         return self._row("SELECT * FROM mailbox WHERE sender = ? AND name = ?", sender, name)
@@ -216,6 +229,11 @@ class Store:
         """The puller says that it has this return; said again, it changes nothing."""
         with self.transaction() as connection:
             connection.execute("UPDATE mailbox SET delivered = ? WHERE id = ? AND delivered = ''", (at, item))
+
+    def alarm(self, about: str, code: str, text: str, at: str) -> None:
+        """Something that a person should look at; said again, it changes nothing."""
+        with self.transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO alarms VALUES (?, ?, ?, ?)", (about, code, text, at))
 
     # -- files
 

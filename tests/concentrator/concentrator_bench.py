@@ -14,20 +14,27 @@ from gateway.book.moves import iso
 from gateway.concentrator.integration import Integration
 from gateway.concentrator.keys import load_keys, load_trust
 from gateway.concentrator.mailbox import Mailbox
-from gateway.concentrator.settings import ConcentratorSettings, PartnerAccess, PayerSettings, password_hash
+from gateway.concentrator.settings import ConcentratorSettings, PartnerAccess, PayerSettings
 from gateway.concentrator.store import Store
 from gateway.envelope.attributes import SigningContext
 from gateway.envelope.certificates import Use, check_path
 from gateway.envelope.seal import Opened, Sealer
 from gateway.envelope.signed import read_signed, sign_with_key, signed_size, write_signed
+from gateway.formats.b2 import check
 from gateway.formats.b2_write import write_fichier
-from gateway.formats.findings import Facture, Lot
+from gateway.formats.findings import Facture, Lot, Report
 from gateway.formats.keys import nir_key
+from gateway.formats.mandates import Mandate
 from gateway.formats.receipt import Receipt
 from gateway.formats.returns import ReturnFile, unpack
+from gateway.link.partners import password_hash
 
 BOX, PASSWORD = "BOX00001", "secret"
-SIGNER = "practitioners/99900000011/sig"
+EMITTER = "991038431"
+DOCTOR = "99900000011"
+SIGNER = f"practitioners/{DOCTOR}/sig"
+MANDATES = tuple(Mandate(rpps, EMITTER, "titulaire") for rpps in (DOCTOR, "99900000037", "99900000045", "99900000052"))
+"""The first practitioner, and those of the zoo whose certificates must be refused all the same."""
 HASH = password_hash(PASSWORD)
 DAY = (datetime.now(UTC) - timedelta(days=2)).date().isoformat()
 """A day of the recent past, since the check of a content knows what is future."""
@@ -44,7 +51,7 @@ def lots(first: int = 1, factures: int = 2, count: int = 1) -> list[Lot]:
     for rank in range(count):
         start = first + rank * factures
         numbered = tuple(facture(start + n) for n in range(factures))
-        made.append(Lot("991038431", "00000001025996", f"{rank + 1:03d}", DAY, numbered))
+        made.append(Lot(EMITTER, "00000001025996", f"{rank + 1:03d}", DAY, numbered))
     return made
 
 
@@ -75,11 +82,14 @@ class Bench:
         return Integration(self.settings, store, mailbox, keys, lambda: load_trust(self.settings), self.clock)
 
     def sign_and_seal(
-        self, content: bytes, fichier: str, signer: str = SIGNER, to: str = "oct-seal", named: str | None = None
-    ) -> bytes:
-        """The sealed bytes of a fichier; ``named`` is what the signature says instead of ``fichier``."""
+        self, content: bytes, fichier: str, signer: str = SIGNER, to: str = "oct-seal", named: str | None = None,
+        shown: tuple[int, int] | None = None,
+    ) -> bytes:  # fmt: skip
+        """The sealed bytes of a fichier; the signature says ``named`` instead of ``fichier``, ``shown`` as its sums."""
         certificate, key = self.pki.certificate(signer), self.pki.key(signer)
-        context = SigningContext(1, named or fichier, 1, 100, "each", "local", b"")
+        report = check(content) if content.startswith(b"000") else Report("documents", ())
+        count, total = shown or (report.facture_count, report.spent_cents)
+        context = SigningContext(1, named or fichier, count, total, "each", "local", b"")
         digest = hashlib.sha256(content).digest()
         signature = sign_with_key(digest, self.now, certificate, key, context, pkcs1=True)
         out = io.BytesIO()
@@ -132,7 +142,7 @@ def make_bench(pki: Pki, directory: object, payer: PayerSettings | None = None) 
     settings = ConcentratorSettings(
         directory=directory,  # type: ignore[arg-type]
         port=0,
-        partners=(PartnerAccess(BOX, HASH, folder / "box-seal.pem"),),
+        partners=(PartnerAccess(BOX, HASH, folder / "box-seal.pem", mandates=MANDATES),),
         seal_certificate=folder / "oct-seal.pem",
         seal_key=folder / "oct-seal.key",
         sign_certificate=folder / "oct-sign.pem",

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from concentrator_bench import BOX, PASSWORD, Bench
@@ -59,7 +60,7 @@ class Process:
 
 def _table(bench: Bench) -> dict[str, object]:
     settings = bench.settings
-    partners = [{**vars(partner), "box_seal": str(partner.box_seal)} for partner in settings.partners]
+    partners = [{**asdict(partner), "box_seal": str(partner.box_seal)} for partner in settings.partners]
     paths = {name: str(value) for name, value in vars(settings).items() if isinstance(value, Path)}
     lists = {name: [str(path) for path in getattr(settings, name)] for name in ("chain", "crls")}
     payer = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(settings.payer).items()}
@@ -146,7 +147,7 @@ class Sink:
         self.content.truncate(point.offset)
         self.content.seek(point.offset)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, ends: bool) -> None:
         self.content.write(data)
 
     def sync(self, point: SyncPoint) -> None:

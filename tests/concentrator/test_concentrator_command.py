@@ -10,8 +10,8 @@ import pytest
 from concentrator_bench import Bench, b2
 
 from gateway.__main__ import main
-from gateway.concentrator.settings import password_fits
 from gateway.concentrator.store import Store
+from gateway.link.partners import password_fits
 
 
 def test_the_listing_says_what_was_integrated(bench: Bench, opened: Store, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from concentrator_bench import Bench, b2, lots
+from concentrator_bench import DOCTOR, EMITTER, Bench, b2, lots
 
 import gateway.book.parts
 import gateway.concentrator.store
 from gateway.concentrator import integration
+from gateway.concentrator.payer import PARIS
 from gateway.concentrator.settings import PayerSettings
 from gateway.concentrator.store import Store
 from gateway.envelope.seal import Opened, seal
 from gateway.envelope.signed import SignedContent
 from gateway.formats.arl import Arl
+from gateway.formats.mandates import Mandate
 from gateway.formats.noemie import read
 
 PDF = b"%PDF-1.4\n" + b"x" * 2000 + b"\n%%EOF\n"
@@ -90,6 +92,7 @@ def test_a_retransmission_is_a_fichier_of_its_own(bench: Bench, opened: Store) -
     assert [(row["transmission"], row["verdict"]) for row in verdicts(opened)] == [(1, "integrated"), (2, "integrated")]
 
 
+NURSE = "practitioners/99900000029/sig"
 REFUSALS = {
     "revoked signer": ({"signer": "zoo/revoked/sig"}, b2(), "CMS-036"),
     "revoked authority": ({"signer": "zoo/revoked-authority/sig"}, b2(), "CMS-036"),
@@ -97,6 +100,11 @@ REFUSALS = {
     "unknown authority": ({"signer": "zoo/foreign/sig"}, b2(), "CMS-031"),
     "not a signature certificate": ({"signer": "practitioners/99900000011/auth"}, b2(), "CMS-034"),
     "signed for another fichier": ({"named": "f2"}, b2(), "OCT-003"),
+    "signer without a mandate": ({"signer": NURSE}, b2(), "OCT-011"),
+    "documents by a signer without any mandate": ({"signer": NURSE}, PDF, "OCT-011"),
+    "another count was shown": ({"shown": (1, 4600)}, b2(), "OCT-012"),
+    "another total was shown": ({"shown": (2, 4599)}, b2(), "OCT-012"),
+    "totals were shown for documents": ({"shown": (1, 0)}, PDF, "OCT-012"),
     "unknown content": ({}, b"hello", "FMT-001"),
     "B2 cut short": ({}, b2()[:-128], "B2-"),
 }
@@ -113,6 +121,44 @@ def test_what_is_refused_is_answered_with_its_reason(case: str, bench: Bench, op
     assert said.size == len(content) and said.digest
     assert [one.header.kind for one in bench.returns(opened)] == ["receipt"]
     assert opened.connection.execute("SELECT count(*) FROM lots").fetchone()[0] == 0
+
+
+def mandate(bench: Bench, rpps: str = DOCTOR, emitter: str = EMITTER, since: int = 0, until: int = 0) -> Mandate:
+    days = ((bench.now + timedelta(days=each)).astimezone(PARIS).date().isoformat() for each in (since, until))
+    first, last = days
+    return Mandate(rpps, emitter, "remplaçant", since=first, until=last)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "emitter", "code"),
+    [
+        (0, 0, EMITTER, ""),
+        (-5, -1, EMITTER, "OCT-011"),
+        (1, 5, EMITTER, "OCT-011"),
+        (0, 0, "991038449", "OCT-011"),
+    ],
+)
+def test_a_mandate_counts_on_the_day_of_the_signature_for_its_emitter(
+    since: int, until: int, emitter: str, code: str, bench: Bench, opened: Store
+) -> None:
+    partner = replace(bench.settings.partners[0], mandates=(mandate(bench, emitter=emitter, since=since, until=until),))
+    bench.receive(opened, bench.sign_and_seal(b2(), "f1"))
+    later = bench.having(partners=(partner,))
+    later.now += timedelta(days=3)  # what counts is the day of the signature
+    later.integration(opened).work()
+    (said,) = bench.receipts(opened)
+    assert said.code == code
+    if code:
+        assert f"CLAIRE ESSAI ({DOCTOR}) n'avait pas de mandat pour l'émetteur {EMITTER}" in said.text
+
+
+def test_mandates_are_each_senders_own_and_may_be_waived(bench: Bench, opened: Store) -> None:
+    own = bench.settings.partners[0]
+    partners = (replace(own, identifier="BOX00002"), replace(own, mandates=()))
+    for number, rule, code in ((1, "required", "OCT-011"), (2, "open", "")):
+        bench.receive(opened, bench.sign_and_seal(b2(number), f"f{number}"), f"f{number}")
+        bench.having(partners=partners, mandate_rule=rule).integration(opened).work()
+        assert bench.receipts(opened)[-1].code == code
 
 
 def flipped(sealed: bytes, at: int) -> bytes:

@@ -116,8 +116,8 @@ def test_a_return_on_offer_says_what_it_is(bench: Bench, opened: Store) -> None:
     assert outgoing.identity.label == "receipt_00000001"
     assert outgoing.identity.transfer_id != 0 and len(outgoing.identity.created) == 12
     assert (outgoing.identity.requester, outgoing.identity.initial_sender) == ("BOX", BOX)
-    with outgoing.open(0) as file:
-        assert bench.unseal(file.read()).header.name == "receipt_00000001"
+    sealed = b"".join(outgoing.articles(SyncPoint()))
+    assert bench.unseal(sealed).header.name == "receipt_00000001"
 
 
 def test_points_of_a_return_are_found_again_by_their_spacing(bench: Bench, opened: Store) -> None:

@@ -177,7 +177,7 @@ def test_a_return_is_delivered_by_the_message_and_by_nothing_else(bench: Bench) 
 
         async def say_again() -> str | None:
             async with box.connect() as connection:
-                return await connection.message(first[0].answering(), first[0].label)
+                return await connection.message(first[0].answering(), first[0].label, answer=True)
 
         assert asyncio.run(say_again()) == first[0].label
 

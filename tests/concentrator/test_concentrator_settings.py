@@ -7,28 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from gateway.concentrator.settings import ConcentratorSettings, PartnerAccess, password_fits, password_hash
+from gateway.concentrator.settings import ConcentratorSettings, PartnerAccess
 from gateway.config import read_section, sample, write_toml
-
-
-def test_a_password_fits_its_own_hash_only() -> None:
-    hashed = password_hash("secret")
-    assert "secret" not in hashed and hashed != password_hash("secret"), "salted"
-    assert password_fits("secret", hashed)
-    for password, other in (("Secret", hashed), ("", hashed), ("secret", ""), ("secret", "secret"), ("", "scrypt$$")):
-        assert not password_fits(password, other)
-
-
-@pytest.mark.parametrize("broken", ["scrypt$zz$00", "scrypt$00", "md5$00$00", "scrypt$00$é"])
-def test_a_hash_of_another_form_fits_nothing(broken: str) -> None:
-    assert not password_fits("secret", broken)
+from gateway.errors import Refused
+from gateway.formats.mandates import Mandate
 
 
 def test_partners_are_read_from_toml() -> None:
-    partner = {"identifier": "BOX1", "password_hash": "scrypt$00$00", "box_seal": "/x.pem"}
+    mandates = [{"rpps": "99900000011", "emitter": "991038431", "role": "titulaire", "until": "2027-01-31"}]
+    partner = {"identifier": "BOX1", "password_hash": "scrypt$00$00", "box_seal": "/x.pem", "mandates": mandates}
     text = write_toml({"concentrator": {"name": "OCT9", "partners": [partner], "payer": {"reject": ["000000002"]}}})
     settings = read_section(ConcentratorSettings, tomllib.loads(text)["concentrator"], "[concentrator]")
-    assert settings.partners == (PartnerAccess("BOX1", "scrypt$00$00", Path("/x.pem")),)
+    assert settings.partners == (
+        PartnerAccess(
+            "BOX1", "scrypt$00$00", Path("/x.pem"),
+            mandates=(Mandate("99900000011", "991038431", "titulaire", until="2027-01-31"),),
+        ),
+    )  # fmt: skip
     assert settings.name == "OCT9" and settings.payer.reject == ("000000002",)
 
 
@@ -37,3 +32,8 @@ def test_the_sample_documents_every_setting() -> None:
     document = tomllib.loads(text)["concentrator"]
     assert read_section(ConcentratorSettings, document, "[concentrator]") == ConcentratorSettings()
     assert text.count("# ") >= len(document)
+
+
+def test_a_rule_that_is_none_is_refused() -> None:
+    with pytest.raises(Refused, match="CFG-008"):
+        ConcentratorSettings(mandate_rule="sometimes")

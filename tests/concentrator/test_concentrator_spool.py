@@ -41,9 +41,9 @@ def begin(reception: Reception, partner: PartnerAccess, restart: bool = False) -
 
 def test_a_complete_file_lies_under_its_digest(bench: Bench, reception: Reception, partner: PartnerAccess) -> None:
     incoming = begin(reception, partner)
-    incoming.write(b"abc")
+    incoming.write(b"abc", True)
     incoming.sync(SyncPoint(1, 3, 1))
-    incoming.write(b"def")
+    incoming.write(b"def", True)
     incoming.end(6, 2)
     digest = hashlib.sha256(b"abcdef").hexdigest()
     assert (bench.settings.received / digest).read_bytes() == b"abcdef"
@@ -66,9 +66,9 @@ def test_on_disk_first_then_in_the_store_then_acknowledged(
 
     incoming = begin(reception, partner)
     monkeypatch.setattr(os, "fsync", fsync)
-    incoming.write(b"abc")
+    incoming.write(b"abc", True)
     incoming.sync(SyncPoint(1, 3, 1))
-    incoming.write(b"def")
+    incoming.write(b"def", True)
     incoming.end(6, 2)
     assert seen == [("1", 3, 0, False), ("1", 6, 1, False), ("received", 0, 1, False), ("spool", 0, 1, False)]
     row = opened.connection.execute("SELECT point, received, sealed, size FROM transfers").fetchone()
@@ -80,13 +80,13 @@ def test_a_restart_forgets_what_lay_behind_the_point(
     bench: Bench, reception: Reception, partner: PartnerAccess
 ) -> None:
     incoming = begin(reception, partner)
-    incoming.write(b"abc")
+    incoming.write(b"abc", True)
     incoming.sync(SyncPoint(1, 3, 1))
-    incoming.write(b"never acknowledged")
+    incoming.write(b"never acknowledged", True)
     incoming.abandon(CUT, keep=True)
     again = begin(reception, partner, restart=True)
     assert again.position() == SyncPoint(1, 3, 1)
-    again.write(b"def")
+    again.write(b"def", True)
     again.end(6, 2)
     assert (bench.settings.received / hashlib.sha256(b"abcdef").hexdigest()).exists()
 
@@ -95,7 +95,7 @@ def test_begun_anew_the_point_is_forgotten_before_the_bytes(
     opened: Store, reception: Reception, partner: PartnerAccess
 ) -> None:
     incoming = begin(reception, partner)
-    incoming.write(b"abc")
+    incoming.write(b"abc", True)
     incoming.sync(SyncPoint(1, 3, 1))
     incoming.abandon(CUT, keep=True)
     begin(reception, partner)
@@ -106,7 +106,7 @@ def test_a_point_whose_bytes_were_lost_is_not_offered(
     bench: Bench, reception: Reception, partner: PartnerAccess
 ) -> None:
     incoming = begin(reception, partner)
-    incoming.write(b"abc")
+    incoming.write(b"abc", True)
     incoming.sync(SyncPoint(1, 3, 1))
     incoming.abandon(CUT, keep=True)
     (spooled,) = bench.settings.spool.iterdir()
@@ -119,15 +119,15 @@ def test_a_transfer_taken_up_elsewhere_leaves_its_old_line_nothing(
     bench: Bench, reception: Reception, partner: PartnerAccess
 ) -> None:
     old = begin(reception, partner)
-    old.write(b"abc")
+    old.write(b"abc", True)
     old.sync(SyncPoint(1, 3, 1))
     new = begin(reception, partner, restart=True)
-    for act in (lambda: old.write(b"x"), lambda: old.sync(SyncPoint(2, 4, 2)), lambda: old.truncate(SyncPoint())):
+    for act in (lambda: old.write(b"x", True), lambda: old.sync(SyncPoint(2, 4, 2)), lambda: old.truncate(SyncPoint())):
         with pytest.raises(Deferred) as deferred:
             act()
         assert deferred.value.code == "PES-2.207"
     old.abandon(CUT, keep=False)
-    new.write(b"def")
+    new.write(b"def", True)
     new.end(6, 2)
     assert (bench.settings.received / hashlib.sha256(b"abcdef").hexdigest()).exists()
 
@@ -142,14 +142,14 @@ def test_cancelled_it_is_forgotten(bench: Bench, reception: Reception, partner: 
 
 def test_what_comes_again_is_compared(bench: Bench, reception: Reception, partner: PartnerAccess) -> None:
     incoming = begin(reception, partner)
-    incoming.write(b"abcdef")
+    incoming.write(b"abcdef", True)
     incoming.end(6, 1)
     for content, sound in ((b"abcdef", True), (b"abcdeX", False), (b"abc", False), (b"abcdefg", False)):
         again = reception.create(partner, IDENTITY, False)
         assert isinstance(again, Repeated)
         again.truncate(SyncPoint())
         try:
-            again.write(content)
+            again.write(content, True)
             again.end(len(content), 1)
         except Trouble as trouble:
             assert not sound and trouble.code == "PES-2.229"
@@ -170,9 +170,9 @@ def test_a_file_larger_than_the_limit_or_for_somebody_else_is_refused(bench: Ben
             reception.create(partner, identity, False)
         assert refused.value.code == code
     incoming = begin(reception, partner)
-    incoming.write(bytes(1 << 20))
+    incoming.write(bytes(1 << 20), True)
     with pytest.raises(Refused) as refused:
-        incoming.write(b"x")
+        incoming.write(b"x", True)
     assert refused.value.code == "PES-2.224", "whatever was announced"
 
 

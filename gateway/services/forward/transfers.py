@@ -110,8 +110,15 @@ class Transfers:
         )
 
     def finish_write(self, entry: str, fact: str) -> None:
-        """All of an entry is stored over there; ``fact`` is what the keeper is to know."""
-        self._db.execute("UPDATE writes SET done = ? WHERE entry = ?", (fact, entry))
+        """All of an entry is stored over there; ``fact`` is what the keeper is to know.
+
+        What went by another channel has no identity of PeSIT.
+        """
+        self._db.execute(
+            "INSERT INTO writes (entry, identity, number, offset, articles, spacing, done) VALUES (?, ?, 0, 0, 0, 0, ?)"
+            " ON CONFLICT (entry) DO UPDATE SET done = excluded.done",
+            (entry, json.dumps(asdict(Identity(""))), fact),
+        )
 
     # -- pulls
 
@@ -171,7 +178,7 @@ class Fetching:
         self._out.seek(point.offset)
         self._out.truncate()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, ends: bool) -> None:
         """Add data."""
         self._out.write(data)
 

@@ -1,0 +1,161 @@
+"""The usual channel: sealed parts to the OCT by PeSIT, its returns back.
+
+What was begun is restarted under its identity (F-102); a return is acknowledged by MSG after it passed
+``arrived/``.  An entry that the OCT refuses as such is set aside for a while, so that it keeps no other back.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import ssl
+import time
+from datetime import UTC, datetime
+from functools import partial
+
+from gateway.book.doors import blocks
+from gateway.config import Paths
+from gateway.errors import Scope, Trouble
+from gateway.link.client import Connection, Outcome, Partner, RestartRefused
+from gateway.link.partners import Addresses, connect_any
+from gateway.pesit.transfer import Identity, SyncPoint
+from gateway.services.forward.dock import Dock
+from gateway.services.forward.route import Route
+from gateway.services.forward.settings import ForwardSettings
+from gateway.services.forward.transfers import Fetching, Pull, Write
+
+RETURNS = "RETOURS"
+
+
+class ByPesit:
+    """The channel and its route."""
+
+    def __init__(self, dock: Dock, paths: Paths, settings: ForwardSettings) -> None:
+        self._dock, self._settings = dock, settings
+        self.route = Route("oct", settings, dock.tell_route)
+        password = paths.key("forward", "oct-password").read_text(encoding="ascii").strip()
+        self._addresses = Addresses(settings.every_address)
+        self._partner = Partner(
+            settings.host, settings.port, settings.requester, settings.server, password,
+            sync_kb=settings.sync_kb, window=settings.window,
+        )  # fmt: skip
+        self._tls = client_context(paths) if settings.tls else None
+        self._last_pull = -math.inf
+        self._aside: dict[str, float] = {}
+        """Until when (monotonic) an entry waits that the OCT refused as such."""
+
+    def due(self) -> bool:
+        """Something is to be done, and may be tried now."""
+        wanted = self._unsent() or self._dock.transfers.pulls() or self._dock.pull_due(self._last_pull)
+        return bool(wanted) and self.route.due()
+
+    async def turn(self) -> None:
+        """Everything that is due, on one connection: what was half done first."""
+        with self.route.attempt():
+            async with connect_any(self._partner, self._addresses, self._tls) as connection:
+                await self._settle_pulls(connection)
+                for name in self._unsent():
+                    if self._dock.stopping:
+                        return
+                    await self._send(connection, name)
+                while not self._dock.stopping and await self._pull(connection):
+                    pass
+                self._last_pull = time.monotonic()
+
+    def _unsent(self) -> list[str]:
+        now = time.monotonic()
+        return [name for name in self._dock.outgoing.names() if self._aside.get(name, 0.0) <= now]
+
+    # -- writes
+
+    async def _send(self, connection: Connection, entry: str) -> None:
+        """Send one entry, or go on with it; then its fact, then its end."""
+        known = self._dock.transfers.write(entry)
+        if known is None or not known.done:
+            try:
+                outcome = await self._transfer(connection, entry, known)
+            except FileNotFoundError:
+                return  # the keeper withdrew it
+            except RestartRefused:
+                outcome = await self._transfer(connection, entry, None)
+            except Trouble as trouble:
+                if trouble.scope is Scope.FICHIER:
+                    self._aside[entry] = time.monotonic() + self._settings.retry_max_s
+                raise
+            fact = {"channel": "pesit", "size": outcome.size, "moved": outcome.moved,
+                    "restarted_from": outcome.restarted_from, "transfer_id": outcome.identity.transfer_id}  # fmt: skip
+            self._dock.transfers.finish_write(entry, json.dumps(fact))
+        self._dock.conclude(entry)
+
+    async def _transfer(self, connection: Connection, entry: str, known: Write | None) -> Outcome:
+        """A new transfer, or the restart of a known one: at its last point, or wherever the other side has got to."""
+        with self._dock.outgoing.open(entry) as source:
+            write = known or self._dock.transfers.begin_write(entry, self._new_identity(entry))
+            self._dock.progress.begin(entry, source.seek(0, 2), write.point.offset)
+            return await connection.send(
+                write.identity, source, known.point if known else None,
+                progress=self._dock.progress.show,
+                acknowledged=partial(self._acknowledged, entry),
+            )  # fmt: skip
+
+    def _acknowledged(self, entry: str, point: SyncPoint) -> None:
+        self._dock.transfers.acknowledge(entry, point)
+        self.route.moved()
+
+    def _new_identity(self, entry: str) -> Identity:
+        return Identity(
+            self._settings.flow, created=datetime.now(UTC).strftime("%y%m%d%H%M%S"), free_text=entry,
+            initial_sender=self._settings.requester, final_receiver=self._settings.server,
+            article_length=self._settings.article,
+        )  # fmt: skip
+
+    # -- pulls
+
+    async def _settle_pulls(self, connection: Connection) -> None:
+        """Reads that a cut or a crash left: whole ones are passed on, the others go on or begin again."""
+        for pull in self._dock.transfers.pulls():
+            if not pull.whole:
+                try:
+                    await connection.pull(pull.identity, partial(self._go_on, pull), restart=True)
+                except RestartRefused:
+                    self._dock.transfers.end_pull(pull)
+                    continue
+            await self._pass_on(connection, pull)
+
+    def _go_on(self, pull: Pull, identity: Identity) -> Fetching:
+        return self._dock.transfers.fetching(pull)
+
+    async def _pull(self, connection: Connection) -> bool:
+        """Fetch the oldest return that the OCT has for us; False when there is none."""
+        fetched: list[Pull] = []
+
+        def selected(identity: Identity) -> Fetching:
+            fetching = self._dock.transfers.begin_pull(identity)
+            fetched.append(fetching.pull)
+            return fetching
+
+        oct_, box = self._settings.server, self._settings.requester
+        request = Identity(RETURNS, initial_sender=oct_, final_receiver=box)
+        if await connection.pull(request, selected) is None:
+            return False
+        await self._pass_on(connection, fetched[0])
+        return True
+
+    async def _pass_on(self, connection: Connection, pull: Pull) -> None:
+        """Through ``arrived/`` first, then MSG, then forgotten."""
+        with self._dock.transfers.file(pull).open("rb") as source, self._dock.arriving() as arriving:
+            for block in blocks(source):
+                arriving.write(block)
+            arriving.finish()
+        await connection.message(pull.identity.answering(), pull.identity.label)
+        self._dock.transfers.end_pull(pull)
+
+
+def client_context(paths: Paths) -> ssl.SSLContext:
+    """TLS towards the OCT: our root only, revocation lists of the whole chain, our own certificate."""
+    context = ssl.create_default_context(cafile=str(paths.trust / "root.pem"))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(cafile=str(paths.trust / "crl" / "all.pem"))
+    context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+    context.load_cert_chain(paths.trust / "box-transport.pem", paths.key("forward", "box-transport.key"))
+    return context
