@@ -18,6 +18,9 @@ sys.path[:0] = [str(HERE.parent / "firmware-tools"), str(HERE.parent)]
 
 from stage import BOX, Stage  # noqa: E402
 
+from bench import pesit  # noqa: E402
+from bench.rows import row  # noqa: E402
+
 BARE = "import asyncio, sqlite3, ssl, json; asyncio.run(asyncio.sleep(600))"
 SETTLE_S = 8.0
 
@@ -64,15 +67,7 @@ def idle_memory() -> list[dict[str, Any]]:
     return [*rows, total]
 
 
-def row(name: str, value: float, unit: str, reference: str, reference_value: float) -> dict[str, Any]:
-    """One result; the ratio is ours over the reference's."""
-    return {
-        "name": name, "value": round(value, 3), "unit": unit, "reference": reference,
-        "reference_value": round(reference_value, 3), "ratio": round(value / reference_value, 3),
-    }  # fmt: skip
-
-
-BENCHES: tuple[Callable[[], list[dict[str, Any]]], ...] = (idle_memory,)
+BENCHES: tuple[Callable[[], list[dict[str, Any]]], ...] = (idle_memory, pesit.measure)
 
 
 def show(value: float, unit: str) -> str:

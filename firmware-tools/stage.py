@@ -25,11 +25,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.request import Request, urlopen
 
+from samples import EMITTER
+
 from gateway.book.board import BoardReader
-from gateway.concentrator.settings import password_hash
 from gateway.config import Paths, write_toml
 from gateway.lan.folder import FOLDERS
 from gateway.leds import make_folder
+from gateway.link.partners import password_hash
 
 REPO = Path(__file__).resolve().parents[1]
 TOOLS = REPO / "firmware-tools"
@@ -38,6 +40,10 @@ BOX = ("card", "forward", "keeper", "intake", "status")
 PIN = "1234"
 PATIENCE = 60.0
 SENDER, OCT = "CABINET1", "OCT1"
+DOCTOR, NURSE = "99900000011", "99900000029"
+PRACTITIONERS = [{"rpps": DOCTOR, "name": "Claire ESSAI"}, {"rpps": NURSE, "name": "Paul EXEMPLE"}]
+MANDATES = [{"rpps": DOCTOR, "emitter": EMITTER, "role": "titulaire"}]
+"""Only the first practitioner's card signs here, unless the settings of a stage say otherwise."""
 
 T = TypeVar("T")
 
@@ -63,6 +69,8 @@ class Stage:
     root: Path
     payer: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    landing: str = ""
+    """The practice's landing directory at the OCT, if it has a reserve channel."""
     wrap: Callable[[str, list[str]], list[str]] = lambda name, command: command
     """What a service's command becomes before it is started (tests put their own around it)."""
 
@@ -138,7 +146,10 @@ class Stage:
         document: dict[str, dict[str, Any]] = {
             "box": {name: str(getattr(paths, name)) for name in ("state", "runtime", "practice", "keys", "trust")},
             "intake": {"port": self.ports["intake"], "poll_s": 0.2},
-            "keeper": {"retry_s": 1.0, "poll_s": 0.1},
+            "keeper": {
+                "retry_s": 1.0, "poll_s": 0.1, "practitioners": PRACTITIONERS, "mandates": MANDATES,
+                "emitters": [{"number": EMITTER, "rpps": DOCTOR}],
+            },
             "card": {},
             "forward": {
                 "port": self.ports["concentrator"], "requester": SENDER, "server": OCT, "retry_s": 0.5,
@@ -148,7 +159,8 @@ class Stage:
             "concentrator": {
                 "directory": str(self.oct), "port": self.ports["concentrator"], "name": OCT,
                 "partners": [{"identifier": SENDER, "password_hash": password_hash(password),
-                              "box_seal": str(pki / "box-seal.pem")}],
+                              "box_seal": str(pki / "box-seal.pem"), "landing": self.landing,
+                              "mandates": MANDATES}],
                 "seal_certificate": str(pki / "oct-seal.pem"), "seal_key": str(pki / "oct-seal.key"),
                 "sign_certificate": str(pki / "oct-sign.pem"), "sign_key": str(pki / "oct-sign.key"),
                 "transport_certificate": str(pki / "oct-transport.pem"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -47,8 +48,8 @@ def check_signature(certificate: bytes, signature: bytes, message: bytes) -> Non
     load_der_x509_certificate(certificate).public_key().verify(signature, message, PKCS1v15(), SHA256())
 
 
-def bare_card(pki: Pki, state: Path, name: str = DOCTOR, pin_each: bool = False) -> VirtualCps:
-    """A virtual card to be spoken to directly."""
+def identity_of(pki: Pki, name: str) -> Identity:
+    """A practitioner's two key pairs."""
 
     def pair(use: str) -> tuple[RSAPrivateKey, object]:
         path = f"practitioners/{name}/{use}"
@@ -56,8 +57,12 @@ def bare_card(pki: Pki, state: Path, name: str = DOCTOR, pin_each: bool = False)
         assert isinstance(key, RSAPrivateKey)
         return key, load_der_x509_certificate(pki.certificate(path))
 
-    identity = Identity(*pair("sig"), *pair("auth"))  # type: ignore[arg-type]
-    return VirtualCps(int(name) % 1_000_000, identity, Codes.load(state, "1234", "12345678"), pin_each)
+    return Identity(*pair("sig"), *pair("auth"))  # type: ignore[arg-type]
+
+
+def bare_card(pki: Pki, state: Path, name: str = DOCTOR, pin_each: bool = False) -> VirtualCps:
+    """A virtual card to be spoken to directly."""
+    return VirtualCps(int(name) % 1_000_000, identity_of(pki, name), Codes.load(state, "1234", "12345678"), pin_each)
 
 
 class InsertedCard:
@@ -98,6 +103,10 @@ class Pcscd:
         self.process.wait(PATIENCE)
         assert self.process.stdout
         self.process.stdout.close()
+
+    def crash(self) -> None:
+        """Have pcscd killed and another started in its place; virtual cards stay in their readers."""
+        os.kill(int((self.folder / "apart.pid").read_text()), signal.SIGHUP)
 
     def close(self) -> None:
         self.stop()

@@ -1,26 +1,28 @@
 """The card itself: one command in, one answer out, with the state that power keeps and power loses.
 
-It is as strict as T=0 is: a command that carries data and a Le too is refused with 6700, an answer to a command
-with data waits for GET RESPONSE, and anything else that comes first loses it.
+With contacts it is as strict as T=0 is: a command that carries data and a Le too is refused with 6700, an answer to a
+command with data waits for GET RESPONSE, and anything else that comes first loses it.  Without contacts it speaks
+T=1, takes no code and does what no code guards.
 """
 
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate
 
-from gateway.card.sha256 import INITIAL, State, compress
+from gateway.card.sha256 import INITIAL
 from virtual_cps import files
+from virtual_cps.arithmetic import finish, raw_signature, state_of
 from virtual_cps.codes import MOST_TRIES, Codes
 from virtual_cps.der import tlv
 
 ATR = bytes.fromhex("3BAC00402A001225006480000310009000")
+ATR_CONTACTLESS = bytes.fromhex("3B8F80010031B86404B0ECC1739401808290000E")
 
 _SHA256_INFO = bytes.fromhex("3031300D060960864801650304020105000420")
 _SDO_PIN, _SDO_KEY, _SDO_RULES = 0x81, 0x90, 0xFB
@@ -58,6 +60,18 @@ class Command:
             raise Status(0x6700)
         return command
 
+    @classmethod
+    def parse_t1(cls, apdu: bytes) -> Command:
+        """A short command of T=1, whose Le may follow the data; ``p3`` is Le then (0: 256)."""
+        cla, ins, p1, p2 = apdu[:4].ljust(4, b"\0")
+        body = apdu[4:]
+        if len(body) <= 1:
+            return cls(cla, ins, p1, p2, body[0] if body else 0, b"")
+        data, rest = body[1 : 1 + body[0]], body[1 + body[0] :]
+        if len(data) != body[0] or len(rest) > 1:
+            raise Status(0x6700)
+        return cls(cla, ins, p1, p2, rest[0] if rest else 0, data)
+
     @property
     def sends(self) -> bool:
         return self.ins in _SENDS or (self.ins, self.p1, self.p2) == (0x2A, 0x9E, 0x9A)
@@ -65,29 +79,41 @@ class Command:
 
 @dataclass(frozen=True)
 class Identity:
-    """The two key pairs of a practitioner."""
+    """The two key pairs of a practitioner, and the technical one of the contactless application if it has one."""
 
     sign_key: rsa.RSAPrivateKey
     sign_certificate: Certificate
     login_key: rsa.RSAPrivateKey
     login_certificate: Certificate
+    technical_key: rsa.RSAPrivateKey | None = None
+    technical_certificate: Certificate | None = None
 
 
 class VirtualCps:
-    """A CPS3 with contacts.  ``transmit`` is the card's whole face; ``reset`` is what power does to it."""
+    """A CPS3.  ``transmit`` is the card's whole face; ``reset`` is what power does to it."""
 
-    def __init__(self, card_number: int, identity: Identity, codes: Codes, pin_each: bool = False) -> None:
+    def __init__(
+        self, card_number: int, identity: Identity, codes: Codes, pin_each: bool = False, contactless: bool = False
+    ) -> None:
+        """``pin_each``: the code serves for one signature; ``contactless``: it is spoken to by radio."""
+        technical = identity.technical_certificate
         self._files = files.tree(
             card_number,
             identity.sign_certificate.public_bytes(Encoding.DER),
             identity.login_certificate.public_bytes(Encoding.DER),
+            technical.public_bytes(Encoding.DER) if technical else b"",
+            codes.written,
         )
         self._keys = {files.SIGN_KEY: identity.sign_key, files.LOGIN_KEY: identity.login_key}
-        self._codes = codes
+        if identity.technical_key:
+            self._keys[files.TECHNICAL_KEY] = identity.technical_key
+        self.codes = codes
         self._pin_each = pin_each
+        self._contactless = contactless
         self._acts: dict[int, Callable[[Command], bytes]] = {
             0xA4: self._select,
             0xB0: self._read,
+            0xD6: self._update,
             0x20: self._verify,
             0x24: self._change,
             0x2C: self._unblock,
@@ -111,6 +137,8 @@ class VirtualCps:
 
     def transmit(self, tpdu: bytes) -> bytes:
         """The answer to one TPDU: data and status word."""
+        if self._contactless:
+            return self._transmit_t1(tpdu)
         try:
             command = Command.parse(tpdu)
             if command.ins == 0xC0:
@@ -125,6 +153,14 @@ class VirtualCps:
             self._held = data
             return bytes([0x61, min(len(data), 256) & 0xFF])
         return b"\x90\x00"
+
+    def _transmit_t1(self, apdu: bytes) -> bytes:
+        try:
+            command = Command.parse_t1(apdu)
+            data = self._perform(command)
+        except Status as status:
+            return status.value.to_bytes(2, "big")
+        return data + (b"\x62\x82" if command.ins == 0xB0 and len(data) < (command.p3 or 256) else b"\x90\x00")
 
     def _perform(self, command: Command) -> bytes:
         if command.cla & 0xEF:
@@ -200,6 +236,26 @@ class VirtualCps:
         return next((file for file in self._files if (file.folder, file.identifier) == (folder, identifier)), None)
 
     def _read(self, command: Command) -> bytes:
+        file, offset = self._addressed(command)
+        self._allow(file.over_air if self._contactless else file.read)
+        if offset > len(file.content):
+            raise Status(0x6B00)
+        return file.content[offset : offset + (command.p3 or 256)]
+
+    def _update(self, command: Command) -> bytes:
+        """UPDATE BINARY: within the file's size, and kept for good."""
+        file, offset = self._addressed(command)
+        self._allow(files.NEVER if self._contactless else file.update)
+        if not command.data or offset + len(command.data) > len(file.content):
+            raise Status(0x6B00)
+        content = file.content[:offset] + command.data + file.content[offset + len(command.data) :]
+        self._file = replace(file, content=content)
+        self._files = tuple(self._file if one is file else one for one in self._files)
+        self.codes.write(file.identifier, content)
+        return b""
+
+    def _addressed(self, command: Command) -> tuple[files.File, int]:
+        """The current file, or the one whose short identifier is in P1, and the offset into it."""
         offset = command.p1 << 8 | command.p2
         if command.p1 & 0x80:
             short, offset = command.p1 & 0x1F, command.p2
@@ -208,39 +264,39 @@ class VirtualCps:
                 raise Status(0x6A82)
         if self._file is None:
             raise Status(0x6986)
-        if self._file.read and files.PIN not in self._known:
+        return self._file, offset
+
+    def _allow(self, rule: int) -> None:
+        if rule != files.FREE and (rule != files.BY_PIN or files.PIN not in self._known):
             raise Status(0x6982)
-        if offset > len(self._file.content):
-            raise Status(0x6B00)
-        return self._file.content[offset : offset + (command.p3 or 256)]
 
     def _verify(self, command: Command) -> bytes:
         reference = command.p2
-        if reference not in MOST_TRIES:
+        if reference not in MOST_TRIES or self._contactless:
             raise Status(0x6A88)
         if not command.data:
             if reference in self._known:
                 return b""
-            raise Status(0x63C0 | self._codes.tries[reference])
-        if not self._codes.tries[reference]:
+            raise Status(0x63C0 | self.codes.tries[reference])
+        if not self.codes.tries[reference]:
             raise Status(0x6983)
         self._known.discard(reference)
-        if not self._codes.offer(reference, command.data):
-            raise Status(0x63C0 | self._codes.tries[reference])
+        if not self.codes.offer(reference, command.data):
+            raise Status(0x63C0 | self.codes.tries[reference])
         self._known.add(reference)
         return b""
 
     def _change(self, command: Command) -> bytes:
         length = {files.PIN: 4, files.PUK: 8}.get(command.p2)
-        if length is None:
+        if length is None or self._contactless:
             raise Status(0x6A88)
         if len(command.data) != 2 * length:
             raise Status(0x6700)
-        if not self._codes.tries[command.p2]:
+        if not self.codes.tries[command.p2]:
             raise Status(0x6983)
-        if not self._codes.offer(command.p2, command.data[:length]):
-            raise Status(0x63C0 | self._codes.tries[command.p2])
-        self._codes.replace(command.p2, command.data[length:])
+        if not self.codes.offer(command.p2, command.data[:length]):
+            raise Status(0x63C0 | self.codes.tries[command.p2])
+        self.codes.replace(command.p2, command.data[length:])
         return b""
 
     def _unblock(self, command: Command) -> bytes:
@@ -250,7 +306,7 @@ class VirtualCps:
             raise Status(0x6982)
         if len(command.data) != 4:
             raise Status(0x6700)
-        self._codes.replace(files.PIN, command.data)
+        self.codes.replace(files.PIN, command.data)
         return b""
 
     def _data(self, command: Command) -> bytes:
@@ -284,7 +340,7 @@ class VirtualCps:
                 tlv(
                     0xA0,
                     tlv(0x9A, bytes([MOST_TRIES[reference]])),
-                    tlv(0x9B, bytes([self._codes.tries[reference]])),
+                    tlv(0x9B, bytes([self.codes.tries[reference]])),
                     usage,
                     tlv(0xA1, tlv(0x8C, bytes.fromhex(rules))),
                 ),
@@ -303,7 +359,7 @@ class VirtualCps:
         """MSE SET: objects 80 (algorithm) and 84 (key) in any order, under the current application."""
         if command.p1 != 0x41 or command.p2 not in (0xA4, 0xAA, 0xB6, 0xB8):
             raise Status(0x6A86)
-        if self._folder != files.CONTACT:
+        if self._folder == files.MF:
             raise Status(0x6985)
         triples = [command.data[place : place + 3] for place in range(0, len(command.data), 3)]
         if any(len(triple) != 3 or triple[0] not in (0x80, 0x84) or triple[1] != 1 for triple in triples):
@@ -320,10 +376,18 @@ class VirtualCps:
         return self._keys[reference]
 
     def _authenticate(self, command: Command) -> bytes:
-        key = self._key(0xA4, files.LOGIN_KEY, (0x02,))
+        by_radio = self._folder == files.CONTACTLESS
+        key = self._technical_key() if by_radio else self._key(0xA4, files.LOGIN_KEY, (0x02,))
         if not command.data or len(command.data) > 102:
             raise Status(0x6700)
-        return _raw_signature(key, command.data)
+        return raw_signature(key, command.data)
+
+    def _technical_key(self) -> rsa.RSAPrivateKey:
+        """The contactless application's key, which no code guards."""
+        chosen = self._templates.get(0xA4, {})
+        if chosen != {0x80: 0x02, 0x84: files.TECHNICAL_KEY} or files.TECHNICAL_KEY not in self._keys:
+            raise Status(0x6985)
+        return self._keys[files.TECHNICAL_KEY]
 
     def _operate(self, command: Command) -> bytes:
         operations = {(0x90, 0xA0): self._hash, (0x9E, 0x9A): self._sign, (0x80, 0x86): self._decipher}
@@ -343,8 +407,8 @@ class VirtualCps:
             raise Status(0x6A80)
         state, done = INITIAL, 0
         if begun:
-            state, done = _state(begun[:32]), int.from_bytes(begun[32:], "big")
-        self._digest = _finish(state, done, tail)
+            state, done = state_of(begun[:32]), int.from_bytes(begun[32:], "big")
+        self._digest = finish(state, done, tail)
         return b""
 
     def _sign(self, data: bytes) -> bytes:
@@ -354,7 +418,7 @@ class VirtualCps:
         digest, self._digest = self._digest, None
         if self._pin_each:
             self._known.discard(files.PIN)
-        return _raw_signature(key, _SHA256_INFO + digest)
+        return raw_signature(key, _SHA256_INFO + digest)
 
     def _decipher(self, data: bytes) -> bytes:
         key = self._key(0xB8, files.LOGIN_KEY, (0x1A,))
@@ -369,28 +433,3 @@ class VirtualCps:
         if command.p3 != 8:
             raise Status(0x6700)
         return os.urandom(8)
-
-
-def _state(words: bytes) -> State:
-    a, b, c, d, e, f, g, h = struct.unpack(">8I", words)
-    return a, b, c, d, e, f, g, h
-
-
-def _finish(state: State, done: int, tail: bytes) -> bytes:
-    """The digest from ``state`` after ``done`` bits, with ``tail`` to come (FIPS 180-4 §5.1.1)."""
-    bits = done + len(tail) * 8
-    padded = tail + b"\x80" + bytes((55 - len(tail)) % 64) + bits.to_bytes(8, "big")
-    for place in range(0, len(padded), 64):
-        state = compress(state, padded[place : place + 64])
-    return struct.pack(">8I", *state)
-
-
-def _raw_signature(key: rsa.RSAPrivateKey, block: bytes) -> bytes:
-    """RSASP1 of the PKCS#1 type 1 block around ``block``, whatever it is: that is what the card signs."""
-    numbers = key.private_numbers()
-    size = key.key_size // 8
-    padded = b"\x00\x01" + b"\xff" * (size - 3 - len(block)) + b"\x00" + block
-    value = int.from_bytes(padded, "big")
-    first, second = pow(value, numbers.dmp1, numbers.p), pow(value, numbers.dmq1, numbers.q)
-    whole = second + numbers.q * ((first - second) * numbers.iqmp % numbers.p)
-    return whole.to_bytes(size, "big")

@@ -1,4 +1,4 @@
-"""The card's two codes and their counters, which outlive power and the emulator: one small JSON file."""
+"""What outlives power and the emulator: the two codes, their counters, what was written; one small JSON file."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ MOST_TRIES = {1: 3, 2: 10}
 
 @dataclass
 class Codes:
-    """Codes and tries left, by reference (1: code porteur, 2: code de déblocage); written through at each change."""
+    """Codes and tries left, by reference (1: code porteur, 2: code de déblocage), and files that were written, by
+    identifier; written through at each change."""
 
     path: Path
     secrets: dict[int, str]
     tries: dict[int, int] = field(default_factory=lambda: dict(MOST_TRIES))
+    written: dict[int, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path, pin: str, puk: str) -> Codes:
@@ -26,6 +28,7 @@ class Codes:
             kept = json.loads(path.read_text())
             codes.secrets = {int(name): value for name, value in kept["secrets"].items()}
             codes.tries = {int(name): value for name, value in kept["tries"].items()}
+            codes.written = {int(name): value for name, value in kept.get("written", {}).items()}
         return codes
 
     def offer(self, reference: int, code: bytes) -> bool:
@@ -44,6 +47,16 @@ class Codes:
         """Set the code and all its tries."""
         self.secrets[reference] = code.decode("ascii")
         self.tries[reference] = MOST_TRIES[reference]
+        self._keep()
+
+    def block(self) -> None:
+        """No try is left for the code porteur."""
+        self.tries[1] = 0
+        self._keep()
+
+    def write(self, identifier: int, content: bytes) -> None:
+        """Keep the content of a file."""
+        self.written[identifier] = content.hex()
         self._keep()
 
     def _keep(self) -> None:

@@ -7,6 +7,7 @@ trade's mark of a test card, after the issuer that every client checks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from virtual_cps.der import bits, integer, octets, sequence, text, tlv
@@ -16,10 +17,11 @@ AID_CONTACTLESS = bytes.fromhex("E828BD080F8025000001FF0020")
 AID_CARD = bytes.fromhex("8025000001FF0100")
 MF, CONTACT, CONTACTLESS = 0x3F00, 0x0001, 0x0002
 
-SIGN_KEY, LOGIN_KEY = 0x81, 0x82
+SIGN_KEY, LOGIN_KEY, TECHNICAL_KEY = 0x81, 0x82, 0x83
 PIN, PUK = 1, 2
 
-_FREE, _PIN_READ = 0x00, 0x11
+FREE, BY_PIN, BY_ISSUER, NEVER = 0x00, 0x11, 0x45, 0xFF
+"""Who may read or write a file: bytes of an access rule (0x45: under secure messaging, which is not emulated)."""
 _EF_ATR = bytes.fromhex(
     "804301B8460404B0ECC147039401804F088025000001FF0100E01002020104020201040202010002020100780806062B8122F8780282029000"
 )
@@ -39,24 +41,28 @@ ALGORITHMS = (
 
 @dataclass(frozen=True)
 class File:
-    """An elementary file: where it is, its short identifier (0: none), what it holds, who may read it."""
+    """An elementary file: where it is, its short identifier (0: none), what it holds, who may read it with contacts,
+    who may write it, who may read it without contacts."""
 
     folder: int
     identifier: int
     content: bytes
     short: int = 0
-    read: int = _FREE
+    read: int = FREE
+    update: int = BY_ISSUER
+    over_air: int = FREE
 
     def fcp(self) -> bytes:
-        """The control parameters that SELECT gives: contact rules 8C, contactless 9C (never)."""
-        rules = bytes([0x7B, 0x45, 0xFF, 0xFF, 0xFF, 0x45, self.read])
+        """The control parameters that SELECT gives: contact rules 8C, contactless 9C."""
+        rules = bytes([0x7B, 0x45, 0xFF, 0xFF, 0xFF, self.update, self.read])
+        air = bytes([0x7B, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, self.over_air])
         return tlv(
             0x62,
             tlv(0x80, len(self.content).to_bytes(2, "big")),
             tlv(0x82, b"\x01"),
             tlv(0x83, self.identifier.to_bytes(2, "big")),
             tlv(0x88, bytes([self.short << 3])),
-            tlv(0xA1, tlv(0x8C, rules), tlv(0x9C, bytes.fromhex("7BFFFFFFFFFF00"))),
+            tlv(0xA1, tlv(0x8C, rules), tlv(0x9C, air)),
             tlv(0x8A, b"\x05"),
         )
 
@@ -110,8 +116,8 @@ def _rule(modes: tuple[int, ...], condition: bytes) -> bytes:
     return sequence(bits(modes), condition)
 
 
-def key_identifier(number: int) -> bytes:
-    return AID_CONTACT + bytes([number])
+def key_identifier(number: int, application: bytes = AID_CONTACT) -> bytes:
+    return application + bytes([number])
 
 
 def _private_key(label: str, number: int, flags: bytes, usage: tuple[int, ...], modes: tuple[int, ...]) -> bytes:
@@ -170,21 +176,81 @@ def _token(serial: bytes) -> bytes:
     )
 
 
-def _activity() -> bytes:
-    """One place of practice, for what only the code opens; the layout is a third party's testimony."""
-    return tlv(0xEE, tlv(0x84, b"CABINET DE TEST"), tlv(0x85, b"0000000000"), tlv(0x86, b"SA07"))
+@dataclass(frozen=True)
+class DataObject:
+    """One data object of the trade: its name, its file, what it holds, whether only the code opens it."""
+
+    label: str
+    identifier: int
+    content: bytes
+    private: bool = False
+    writable: bool = False
 
 
-def _data_object(label: str, identifier: int) -> bytes:
-    return sequence(
-        sequence(text(label), bits((0,)), octets(b"\x01")),
-        sequence(text("CPS")),
-        tlv(0xA1, _path(identifier)),
+def _activity(company: str, sector: str) -> bytes:
+    """One place of practice; the layout is a third party's testimony."""
+    return tlv(0xEE, tlv(0x84, company.encode()), tlv(0x85, b"0000000000"), tlv(0x86, sector.encode()))
+
+
+DATA_OBJECTS = (
+    DataObject("CPS_DATA", 0xD107, bytes(64), writable=True),
+    DataObject("CPS_ID_CARD", 0xD101, b"CARTE DE TEST 80"),
+    DataObject("CPS_NAME_PS", 0xD102, b"TITULAIRE DE TEST"),
+    DataObject("CPS_LANG_PS", 0xD103, b"fr"),
+    DataObject("CPS_INFO_PS", 0xD104, b"DONNEES DE TEST SM26"),
+    DataObject("CPS_ACTIVITY_01_PS", 0xD120, _activity("CABINET DE TEST", "SA07"), private=True),
+    DataObject("CPS_ACTIVITY_03_PS", 0xD122, _activity("CLINIQUE DE TEST", "SA01"), private=True),
+    DataObject("CPS_SIT_FACT", 0xD110, b"FACTURATION DE TEST", private=True),
+)
+"""The names are the trade's, and activities need not follow one another; files and contents are ours."""
+
+
+def _data_entry(one: DataObject) -> bytes:
+    flags, code = [0] * one.private + [1] * one.writable, octets(b"\x01") if one.private else b""
+    common = sequence(text(one.label), bits(flags), code)
+    return sequence(common, sequence(text("CPS")), tlv(0xA1, _path(one.identifier)))
+
+
+def _data_files(written: Mapping[int, str]) -> tuple[File, ...]:
+    return tuple(
+        File(
+            CONTACT,
+            one.identifier,
+            bytes.fromhex(written[one.identifier]) if one.identifier in written else one.content,
+            read=BY_PIN if one.private else FREE,
+            update=BY_PIN if one.writable else BY_ISSUER,
+            over_air=NEVER if one.private else FREE,
+        )
+        for one in DATA_OBJECTS
     )
 
 
-def tree(card_number: int, sign_certificate: bytes, login_certificate: bytes) -> tuple[File, ...]:
-    """Every elementary file of the card ``card_number`` that carries these certificates (DER)."""
+def _contactless(certificate: bytes) -> tuple[File, ...]:
+    """The application without contacts: one technical key, its certificate, no code."""
+    key = sequence(
+        sequence(text("CPS_PRIV_TECH_AUT"), bits((0,))),
+        sequence(octets(key_identifier(1, AID_CONTACTLESS)), bits((2,)), bits((0, 2, 3)), integer(TECHNICAL_KEY)),
+        tlv(0xA1, sequence(sequence(octets(b"")), integer(2048))),
+    )
+    entry = sequence(
+        sequence(text("Certificat technique CPS"), bits(())),
+        sequence(octets(key_identifier(1, AID_CONTACTLESS))),
+        tlv(0xA1, sequence(_path(0xA001))),
+    )
+    odf = tlv(0xA0, _path(0x7002)) + tlv(0xA4, _path(0x7005))
+    return (
+        File(CONTACTLESS, 0x5031, odf),
+        File(CONTACTLESS, 0x7002, key),
+        File(CONTACTLESS, 0x7005, entry),
+        File(CONTACTLESS, 0xA001, certificate),
+    )
+
+
+def tree(
+    card_number: int, sign: bytes, login: bytes, technical: bytes = b"", written: Mapping[int, str] | None = None
+) -> tuple[File, ...]:
+    """Every elementary file of the card ``card_number`` with these certificates (DER); ``technical`` is the
+    contactless application's, which is empty without it; ``written`` (hexadecimal) takes the place of what was."""
     serial = serial_file(card_number)
     odf = b"".join(
         tlv(tag, _path(identifier))
@@ -200,11 +266,12 @@ def tree(card_number: int, sign_certificate: bytes, login_certificate: bytes) ->
         File(MF, 0xD003, serial, 0x1C),
         File(CONTACT, 0x5031, odf),
         File(CONTACT, 0x5032, _token(serial[2:])),
-        File(CONTACT, 0x7001, pins),
+        File(CONTACT, 0x7001, pins, over_air=NEVER),
         File(CONTACT, 0x7002, private_keys()),
         File(CONTACT, 0x7005, certificates),
-        File(CONTACT, 0x7006, _data_object("CPS_ACTIVITY_01_PS", 0xD120)),
-        File(CONTACT, 0xA001, sign_certificate),
-        File(CONTACT, 0xA002, login_certificate),
-        File(CONTACT, 0xD120, _activity(), read=_PIN_READ),
+        File(CONTACT, 0x7006, b"".join(map(_data_entry, DATA_OBJECTS))),
+        File(CONTACT, 0xA001, sign),
+        File(CONTACT, 0xA002, login),
+        *_data_files(written or {}),
+        *(_contactless(technical) if technical else ()),
     )

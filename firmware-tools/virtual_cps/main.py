@@ -5,15 +5,27 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from zlib import crc32
 
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from cryptography.x509 import Certificate, load_pem_x509_certificate
+from cryptography.x509 import (
+    Certificate,
+    CertificateBuilder,
+    Name,
+    NameAttribute,
+    load_pem_x509_certificate,
+    random_serial_number,
+)
+from cryptography.x509.oid import NameOID
 
 from virtual_cps import faults
-from virtual_cps.card import ATR, Identity, VirtualCps
+from virtual_cps.card import ATR, ATR_CONTACTLESS, Identity, VirtualCps
 from virtual_cps.codes import Codes
 from virtual_cps.slot import Slot
 
@@ -37,8 +49,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--delay-ms", type=int, default=0, help="how long each command takes")
     parser.add_argument("--pin", default=PIN, help="code of a new card")
     parser.add_argument("--puk", default=PUK, help="unblocking code of a new card")
-    parser.add_argument("--atr", type=bytes.fromhex, default=ATR, help="another ATR, for a card that is no CPS3")
+    parser.add_argument("--atr", type=bytes.fromhex, help="another ATR, for a card that is no CPS3")
     parser.add_argument("--pin-each", action="store_true", help="the code serves for one signature only")
+    parser.add_argument("--clone", action="store_true", help="that card's certificates, with other keys")
+    parser.add_argument("--contactless", action="store_true", help="laid on the reader instead of put in")
+    parser.add_argument("--journal", type=Path, help="a line for each command: when, how long, header, status word")
     return parser.parse_args()
 
 
@@ -58,15 +73,42 @@ def _pair(folder: Path, name: str) -> tuple[rsa.RSAPrivateKey, Certificate]:
     return key, load_pem_x509_certificate((folder / f"{name}.pem").read_bytes())
 
 
+def _copy(identity: Identity) -> Identity:
+    """Whoever copies a card has its certificates, and keys of their own."""
+    sign, login = (rsa.generate_private_key(65537, 2048) for _ in range(2))
+    return replace(identity, sign_key=sign, login_key=login)
+
+
+def _technical(folder: Path) -> tuple[rsa.RSAPrivateKey, Certificate]:
+    """The contactless application's pair; nobody certifies it here, so it names itself."""
+    key = rsa.generate_private_key(65537, 2048)
+    name = Name([NameAttribute(NameOID.COMMON_NAME, f"OCT-GATEWAY TEST technique {folder.name}")])
+    now = datetime.now(UTC)
+    builder = CertificateBuilder(name, name, key.public_key(), random_serial_number(), now, now + timedelta(days=365))
+    return key, builder.sign(key, SHA256())
+
+
+def make(arguments: argparse.Namespace, name: str | None, clone: bool) -> VirtualCps:
+    """The card of that practitioner, with the codes that it was left with."""
+    folder = _folder(arguments.pki, name)
+    codes = Codes.load(arguments.state or folder / "codes.json", arguments.pin, arguments.puk)
+    identity = Identity(*_pair(folder, "sig"), *_pair(folder, "auth"))
+    if clone:
+        identity = _copy(identity)
+    if arguments.contactless:
+        key, certificate = _technical(folder)
+        identity = replace(identity, technical_key=key, technical_certificate=certificate)
+    number = crc32(folder.name.encode()) % 1_000_000
+    return VirtualCps(number, identity, codes, arguments.pin_each, arguments.contactless)
+
+
 def main() -> None:
     """Run the card until SIGTERM or SIGINT."""
     arguments = _arguments()
-    folder = _folder(arguments.pki, arguments.card)
-    codes = Codes.load(arguments.state or folder / "codes.json", arguments.pin, arguments.puk)
-    identity = Identity(*_pair(folder, "sig"), *_pair(folder, "auth"))
-    card_number = crc32(folder.name.encode()) % 1_000_000
-    card = VirtualCps(card_number, identity, codes, arguments.pin_each)
+    card = make(arguments, arguments.card, arguments.clone)
     ordered = faults.load(arguments.faults) if arguments.faults else []
+    atr = arguments.atr or (ATR_CONTACTLESS if arguments.contactless else ATR)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
-    Slot(card, arguments.atr, arguments.port, ordered, arguments.delay_ms / 1000).stay()
+    delay = arguments.delay_ms / 1000
+    Slot(card, partial(make, arguments), atr, arguments.port, ordered, delay, arguments.journal).stay()

@@ -136,6 +136,53 @@ MIGRATIONS = (
     ) STRICT;
     CREATE INDEX journal_fichier ON journal (fichier);
     """,
+    """
+    ALTER TABLE fichiers ADD COLUMN signer TEXT NOT NULL DEFAULT '';  -- SHA-256 of the signer's certificate
+
+    CREATE TABLE practitioners (
+        rpps  TEXT NOT NULL,
+        name  TEXT NOT NULL,
+        since TEXT NOT NULL,                     -- days of Paris, both included; '' is open
+        until TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE emitters (
+        number TEXT NOT NULL,
+        rpps   TEXT NOT NULL,                    -- whose number it is
+        since  TEXT NOT NULL,
+        until  TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE cards (
+        certificate TEXT NOT NULL,               -- SHA-256 of its signature certificate
+        rpps        TEXT NOT NULL,
+        since       TEXT NOT NULL,
+        until       TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE mandates (
+        rpps    TEXT NOT NULL,
+        emitter TEXT NOT NULL,
+        role    TEXT NOT NULL,                   -- titulaire | remplaçant | secrétariat
+        since   TEXT NOT NULL,
+        until   TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE absences (
+        rpps  TEXT NOT NULL,
+        since TEXT NOT NULL,
+        until TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE signers (
+        certificate TEXT PRIMARY KEY,            -- SHA-256 of the certificate of a signature that was committed
+        rpps        TEXT NOT NULL,
+        name        TEXT NOT NULL,
+        since       TEXT NOT NULL,               -- days between which the certificate is valid
+        until       TEXT NOT NULL,
+        der         BLOB NOT NULL
+    ) STRICT;
+    """,
 )
 
 

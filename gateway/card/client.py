@@ -26,6 +26,10 @@ SLACK = 20.0
 """Seconds beyond the wait asked for after which the service is taken for dead: one command of a slow card, and more."""
 
 
+TAKING, TYPING = 25.0, 60.0
+"""Seconds more that a code may take: behind a card that does not answer; typed on the reader's own keys."""
+
+
 class _Client:
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -84,9 +88,13 @@ class UnlockClient(_Client):
         """What awaits the code, to be shown: card, root, items, policy."""
         return _well(await self._ask({"op": "pending"}))
 
-    async def unlock(self, pin: str, root: str, last_try: bool = False) -> dict[str, Any]:
-        """Give the code for what was shown under ``root``: ``{"ok": true}``, or ok false with code, text, tries."""
-        return await self._ask({"op": "unlock-last-try" if last_try else "unlock", "pin": pin, "root": root})
+    async def unlock(self, pin: str, root: str, last_try: bool = False, card: str | None = None) -> dict[str, Any]:
+        """Give the code for what was shown under ``root``: ``{"ok": true}``, or ok false with code, text, tries.
+
+        An empty ``pin`` has it typed on the reader's own keys; ``card`` (the serial's last four digits) says which card
+        where several could sign the same."""
+        asked = {"op": "unlock-last-try" if last_try else "unlock", "pin": pin, "root": root, "card": card}
+        return await self._ask(asked, TAKING if pin else TYPING)
 
     async def forget(self) -> None:
         """Have a kept code dropped."""

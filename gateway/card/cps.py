@@ -7,42 +7,23 @@ card's own pointers; certificate and key belong together by equal iD, and are ch
 Rules: the tries left are read before a code is offered, and the last try is kept unless it is asked for; no
 code is ever offered twice of one's own accord; PSO commands leave nothing behind that a second call needs.
 
-It deliberately does not read activities or invoicing data, nor the contactless application.
+It deliberately does not read the contactless application, and takes no data object of the trade apart: their
+layouts are not established.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import TypeVar
 
 from asn1crypto import core
 
-from gateway.card import pkcs15, tlv
-from gateway.card.apdu import PIN_BLOCKED, Answer, Apdu, Channel, Transmit
+from gateway.card import pinpad, pkcs15, tlv
+from gateway.card.apdu import PIN_BLOCKED, Answer, Apdu, Channel, StatusWord, Transmit
+from gateway.card.models import model
 from gateway.card.sha256 import hash_input
 from gateway.errors import Refused, Scope
-
-
-class Model(Enum):
-    """The cards of the family that an ATR names, with the word a user knows."""
-
-    CPS3 = "CPS3"
-    CPS3_CONTACTLESS = "CPS3 sans contact"
-    CPS2TER = "CPS2ter"
-    CPS4 = "CPS4"
-
-
-ATRS: Mapping[bytes, Model] = {
-    bytes.fromhex("3BAC00402A001225006480000310009000"): Model.CPS3,
-    bytes.fromhex("3B8F80010031B86404B0ECC1739401808290000E"): Model.CPS3_CONTACTLESS,
-    bytes.fromhex("3BAC00402A001225006480820212009000"): Model.CPS2TER,
-    bytes.fromhex("3B9B188001001225006480040100009044"): Model.CPS4,
-    bytes.fromhex("3B9B188001001225006480000401009044"): Model.CPS4,
-    bytes.fromhex("3BDC18FF00001225006480000401009000"): Model.CPS4,
-}
-"""Exact ATRs (official library; pcsc-tools list)."""
 
 ISSUER = "8025000001"
 """Issuer of every CPS, at the head of EF.SN.ICC (official library)."""
@@ -78,16 +59,6 @@ class Contents:
     puk: pkcs15.PinEntry | None
     authentication: Credential
     signature: Credential
-
-
-def model(atr: bytes) -> Model:
-    """The card that ``atr`` announces; Refused where it is not a CPS3 with contacts."""
-    named = ATRS.get(atr)
-    if named is None:
-        raise Refused("CPS-FOREIGN", "La carte dans le lecteur n'est pas une carte CPS.", Scope.CARD)
-    if named is not Model.CPS3:
-        raise Refused("CPS-MODEL", f"La carte est une {named.value} : seule la CPS3 à contact est prise.", Scope.CARD)
-    return named
 
 
 def luhn(digits: str) -> bool:
@@ -155,13 +126,18 @@ class Cps:
         """Offer ``code`` (ASCII digits) once.  Refused: CPS-PIN-FORM before the card is asked, CPS-LAST-TRY
         where one try is left and ``last_try`` is False, CPS-63C with the tries left, CPS-6983 when blocked."""
         _check_form(pin, code)
-        left = self.pin_tries(pin)
-        if left == 0:
-            raise Refused(PIN_BLOCKED, "Le code de la carte est bloqué : débloquez-le.", Scope.CARD)
-        if left == 1 and not last_try:
-            text = "Il ne reste qu'un essai avant le blocage de la carte : le code n'a pas été présenté."
-            raise Refused("CPS-LAST-TRY", text, Scope.CARD)
+        self._check_tries(pin, last_try)
         self._channel.ask(Apdu(0x00, 0x20, 0x00, pin.reference, bytes(code)), pin.label or "Code porteur")
+
+    def verify_on_pad(self, pin: pkcs15.PinEntry, carry_out: Transmit, last_try: bool = False) -> None:
+        """Have the reader ask for the code on its own keys: ``carry_out`` gives the order to it and its answer back.
+        Refused and Deferred as for ``verify``, or as ``pinpad.ANSWERS`` has it."""
+        self._check_tries(pin, last_try)
+        status = StatusWord(
+            int.from_bytes(carry_out(pinpad.verify_order(pin.reference, pin.shortest, pin.longest))[-2:])
+        )
+        if not status.done:
+            raise pinpad.trouble(status.value) or status.trouble(pin.label or "Code porteur")
 
     def change_pin(self, pin: pkcs15.PinEntry, old: bytes, new: bytes) -> None:
         """Replace the code; Refused as for ``verify``."""
@@ -174,6 +150,17 @@ class Cps:
         _check_form(pin, new)
         self.verify(puk, code)
         self._channel.ask(Apdu(0x00, 0x2C, 0x02, pin.reference, new), "Déblocage du code porteur")
+
+    def data_objects(self) -> tuple[pkcs15.DataEntry, ...]:
+        """What the card holds of the trade: identity, activities, billing; by the pointers of EF.DOD."""
+        self._select_application()
+        paths = pkcs15.directories(self._read(_EF_ODF, "Table des objets"))
+        return tuple(self._directory(paths, pkcs15.DATA_OBJECTS, pkcs15.data_objects))
+
+    def read_data(self, entry: pkcs15.DataEntry) -> bytes:
+        """The bytes of ``entry`` as they are; Refused(CPS-6982) where it wants the code first."""
+        self._select_application()
+        return self._read(entry.path, entry.label)
 
     def authenticate(self, key: pkcs15.PrivateKey, digest_info: bytes) -> bytes:
         """INTERNAL AUTHENTICATE: the PKCS#1 v1.5 signature (256 bytes) of ``digest_info`` (RFC 8017 §9.2)."""
@@ -195,6 +182,14 @@ class Cps:
         template = bytes([0x80, 0x01, _SIGN_SHA256, 0x84, 0x01, key.reference])
         self._channel.ask(Apdu(0x00, 0x22, 0x41, 0xB6, template), act)
         return self._channel.ask(Apdu(0x00, 0x2A, 0x9E, 0x9A, awaited=0), act)
+
+    def _check_tries(self, pin: pkcs15.PinEntry, last_try: bool) -> None:
+        left = self.pin_tries(pin)
+        if left == 0:
+            raise Refused(PIN_BLOCKED, "Le code de la carte est bloqué : débloquez-le.", Scope.CARD)
+        if left == 1 and not last_try:
+            text = "Il ne reste qu'un essai avant le blocage de la carte : le code n'a pas été présenté."
+            raise Refused("CPS-LAST-TRY", text, Scope.CARD)
 
     def _credential(
         self,

@@ -1,33 +1,37 @@
-"""What awaits the practitioner's code: offered, shown, signed, confirmed.
+"""What awaits the practitioners' codes: offered, shown, signed, confirmed.
 
-Rules: the keeper's last offer says what there is; what was shown under a root is what that root signs, and only
-while the keeper still offers all of it; an answer is kept until the keeper confirms that it is committed, so that a
-fichier offered again gets the same signature and never a second one.
+Rules: the keeper's last offer says what there is, and whose card may sign each item; what was shown under a root is
+what that root signs, and only while the keeper still offers all of it; of two cards that may sign the same item one
+claims it; an answer is kept until the keeper confirms that it is committed, so that a fichier offered again gets the
+same signature and never a second one.
 
 It deliberately knows neither the card nor the time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from gateway.card.proof import Item, batch_root
-from gateway.card.session import Signed
 from gateway.errors import Refused, Scope
 
-_SHOWN = 16
+_SHOWN = 32
 """Roots remembered: a page that was left open may be older than the last offer."""
+
+Signed = dict[str, Any]
+"""What a card signed for one fichier, as ``sign.sock`` gives it."""
 
 
 class Pending:
     """Items by fichier, in the order in which the keeper offered them."""
 
-    def __init__(self, one_by_one: bool) -> None:
-        """``one_by_one``: the policy ``each`` shows, and signs, one fichier at a time."""
-        self._one_by_one = one_by_one
+    def __init__(self) -> None:
         self._offered: dict[str, Item] = {}
         self._answers: dict[str, tuple[Item, Signed]] = {}
         self._shown: dict[bytes, tuple[Item, ...]] = {}
+        self._claimed: set[str] = set()
 
     def offer(self, items: Iterable[Item]) -> None:
         """Replace what is offered."""
@@ -56,24 +60,25 @@ class Pending:
             if item.fichier in self._offered and not _same(self._offered[item.fichier], item)
         }
 
-    def waiting(self) -> tuple[Item, ...]:
-        """What the next code will sign."""
-        items = tuple(item for item in self._offered.values() if item.fichier not in self._answers)
-        return items[:1] if self._one_by_one else items
+    def waiting(self, rpps: str | None, one_by_one: bool) -> tuple[Item, ...]:
+        """What the next code of the holder ``rpps`` will sign: one item only under the policy ``each``."""
+        items = tuple(
+            item for item in self._offered.values() if item.fichier not in self._answers and _may_sign(rpps, item)
+        )
+        return items[:1] if one_by_one else items
 
-    def root(self) -> bytes:
-        """The root of ``waiting``."""
-        return batch_root(self.waiting())
+    def unsigned(self) -> tuple[Item, ...]:
+        """All that awaits a signature, whoever may give it."""
+        return tuple(item for item in self._offered.values() if item.fichier not in self._answers)
 
-    def show(self) -> tuple[bytes, tuple[Item, ...]]:
-        """Root and items for a person to see; the root is remembered."""
-        items = self.waiting()
+    def show(self, items: tuple[Item, ...]) -> bytes:
+        """The root under which ``items`` are shown to a person; it is remembered."""
         root = batch_root(items)
         self._shown.pop(root, None)
         self._shown[root] = items
         while len(self._shown) > _SHOWN:
             del self._shown[next(iter(self._shown))]
-        return root, items
+        return root
 
     def members(self, root: bytes) -> tuple[Item, ...]:
         """The items shown under ``root``; Refused(CPS-ROOT) unless all of them still wait, CPS-EMPTY where none did."""
@@ -87,7 +92,28 @@ class Pending:
 
     def wanted(self, item: Item) -> bool:
         """Whether ``item`` is still offered, as it was, and has no answer."""
-        return _same(self._offered.get(item.fichier), item) and item.fichier not in self._answers
+        return self._offered.get(item.fichier) == item and item.fichier not in self._answers
+
+    @contextmanager
+    def claim(self, item: Item) -> Iterator[bool]:
+        """For the time of its signature ``item`` is one card's; False where it is another's, or not wanted any more."""
+        if not self.wanted(item) or item.fichier in self._claimed:
+            yield False
+            return
+        self._claimed.add(item.fichier)
+        try:
+            yield True
+        finally:
+            self._claimed.discard(item.fichier)
+
+
+def may_sign(rpps: str | None, items: Iterable[Item]) -> bool:
+    """Whether the card of ``rpps`` is among those that each of ``items`` allows."""
+    return all(_may_sign(rpps, item) for item in items)
+
+
+def _may_sign(rpps: str | None, item: Item) -> bool:
+    return not item.holders or rpps in item.holders
 
 
 def _same(offered: Item | None, answered: Item) -> bool:

@@ -1,6 +1,6 @@
 """The card's table of contents: PKCS#15 directory files read into values (PKCS #15 v1.1 = ISO 7816-15).
 
-Duty: the few ASN.1 types a CPS3 uses (ODF, PrKDF, CDF, AODF) and nothing else.  A directory file is a run of
+Duty: the few ASN.1 types a CPS3 uses (ODF, PrKDF, CDF, DODF, AODF) and nothing else.  A directory file is a run of
 entries padded with 00 or FF; an entry of a kind that is not known here is passed over, a broken one refuses the card.
 
 It deliberately does not know files, commands or what an entry will be used for.
@@ -48,6 +48,15 @@ class PinEntry:
     shortest: int
     longest: int
     unblocks: bool
+
+
+@dataclass(frozen=True)
+class DataEntry:
+    """A data object of the trade (activities, billing …): where it lies, and whether only the code opens it."""
+
+    label: str
+    private: bool
+    path: bytes
 
 
 class _Anything(core.SequenceOf):
@@ -120,6 +129,15 @@ class _Certificate(core.Sequence):
     ]
 
 
+class _Data(core.Sequence):
+    _fields = [
+        ("common", _Common),
+        ("data", _Anything),
+        ("subclass", _Anything, {"explicit": 0, "optional": True}),
+        ("type", _Path, {"explicit": 1}),
+    ]
+
+
 class _PinFlags(core.BitString):
     _map = {6: "unblocking"}
 
@@ -149,7 +167,7 @@ class _Pin(core.Sequence):
 
 _Entry = TypeVar("_Entry")
 
-PRIVATE_KEYS, CERTIFICATES, PINS = 0, 4, 8
+PRIVATE_KEYS, CERTIFICATES, DATA_OBJECTS, PINS = 0, 4, 7, 8
 """Tags by which the ODF points to the directory files (PKCS #15 §6.2)."""
 
 _SEQUENCE = (0, 1, 16)
@@ -211,6 +229,17 @@ def certificates(cdf: bytes) -> tuple[CertificateEntry, ...]:
 def _read_certificate(entry: Any) -> CertificateEntry:
     identifier = entry["certificate"][0].parse(core.OctetString).native
     return CertificateEntry(_label(entry), identifier, entry["type"][0].parse(_Path)["path"].native)
+
+
+def data_objects(dodf: bytes) -> tuple[DataEntry, ...]:
+    """The plain data objects of an EF.DOD."""
+    return _objects(dodf, _Data, _read_data)
+
+
+def _read_data(entry: Any) -> DataEntry:
+    common = entry["common"]
+    private = "private" in (common["flags"].native or ()) or common["auth_id"].native is not None
+    return DataEntry(_label(entry), private, entry["type"]["path"].native)
 
 
 def pins(aodf: bytes) -> tuple[PinEntry, ...]:

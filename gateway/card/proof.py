@@ -10,7 +10,7 @@ It deliberately imports nothing of the card: the keeper and the concentrator use
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,7 +23,10 @@ _SHA256_INFO = bytes.fromhex("3031300D060960864801650304020105000420")
 
 @dataclass(frozen=True)
 class Item:
-    """One fichier to sign: SHA-256 of its content, factures, euro cents, lots, emitter, challenge of the OCT if any."""
+    """One fichier to sign: SHA-256 of its content, factures, euro cents, lots, emitter, challenge of the OCT if any.
+
+    ``holders`` are the RPPS numbers whose card may sign it, in order; none named: anybody's.
+    """
 
     fichier: str
     digest: bytes
@@ -32,11 +35,19 @@ class Item:
     lots: int
     emitter: str
     challenge: bytes | None
+    holders: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """The item as JSON carries it: bytes in lower-case hexadecimal."""
         challenge = None if self.challenge is None else self.challenge.hex()
         return asdict(self) | {"digest": self.digest.hex(), "challenge": challenge}
+
+
+def item_of(plain: Mapping[str, Any]) -> Item:
+    """The item that ``Item.plain`` wrote."""
+    challenge = None if plain["challenge"] is None else bytes.fromhex(plain["challenge"])
+    digest, holders = bytes.fromhex(plain["digest"]), tuple(plain["holders"])
+    return Item(**{**plain, "digest": digest, "challenge": challenge, "holders": holders})
 
 
 def batch_root(items: Iterable[Item]) -> bytes:

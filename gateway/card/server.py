@@ -1,14 +1,17 @@
 """The card's two sockets: JSON, one line asked, one line answered.
 
 ``sign.sock`` (the keeper's)
-    {"op": "offer", "items": [{fichier, digest, count, total, lots, emitter, challenge|null}], "wait": seconds}
-        → {"card": {state, code, text, holder, serial, tries, valid_until}, "root", "signed": [{fichier, attributes,
-        signature, certificate, authentication: {challenge, origin, signature, certificate, root, at}}],
+    {"op": "offer", "items": [{fichier, digest, count, total, lots, emitter, challenge|null, holders}], "wait": seconds}
+        → {"card": {state, code, text, holder, serial, tries, valid_until, rpps, pad}, "cards": […], "root",
+        "signed": [{fichier, attributes, signature, certificate,
+        authentication: {challenge, origin, signature, certificate, root, at}}],
         "refused": [{fichier, code, text}]}
     {"op": "confirm", "fichiers": […]} → {"ok": true}
 ``unlock.sock`` (status's)
-    {"op": "pending"} → {"card", "root", "items": [{fichier, count, total, lots, emitter}], "policy"}
-    {"op": "unlock" | "unlock-last-try", "pin", "root"} → {"ok": true} once the card has taken the code
+    {"op": "pending"} → {"card", "root", "items": [{fichier, count, total, lots, emitter, holders}], "policy",
+        "cards": [{"card", "root", "items", "policy"}]}: what the first card would sign, and what each would
+    {"op": "unlock" | "unlock-last-try", "pin", "root", "card": serial's last four digits|null}
+        → {"ok": true} once the card has taken the code; an empty "pin" is typed on the reader's own keys
     {"op": "forget"} → {"ok": true}
 Anything else, and whatever is refused: {"ok": false, "code", "text"}, for unlock with "tries" too.
 
@@ -25,17 +28,14 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from gateway.card.client import LONGEST_LINE
-from gateway.card.pin import Pin
-from gateway.card.proof import Item
-from gateway.card.reader import Readers
-from gateway.card.session import Cards, Proof, Signed
-from gateway.card.settings import CardSettings
+from gateway.card.condition import Condition
+from gateway.card.proof import Item, batch_root
+from gateway.card.settings import CardSettings, Policy
 from gateway.card.signer import Signer
 from gateway.errors import Refused, Scope, Trouble
 from gateway.formats import canonical
@@ -56,6 +56,7 @@ class _OfferedItem:
     lots: int
     emitter: canonical.Short
     challenge: Annotated[str, canonical.Form(r"([0-9a-f]{2}){8,64}")] | None
+    holders: tuple[Annotated[str, canonical.Form(r"[0-9]{11}")], ...]
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,9 @@ class _Plain:
 @dataclass(frozen=True)
 class _Unlock:
     op: str
-    pin: Annotated[str, canonical.Form(r"[0-9]{4,8}")]
+    pin: Annotated[str, canonical.Form(r"([0-9]{4,8})?")]
     root: canonical.Digest
+    card: Annotated[str, canonical.Form(r"[0-9]{4}")] | None
 
 
 class _Talk:
@@ -103,15 +105,16 @@ class _Talk:
         refused = [{"fichier": name, "code": why.code, "text": why.text} for name, why in pending.refusals().items()]
         return {
             "card": asdict(self._signer.condition),
-            "root": pending.root().hex(),
-            "signed": [_signed(signed) for signed in pending.answers()],
+            "cards": [asdict(place.condition) for place in self._signer.cards],
+            "root": batch_root(pending.unsigned()).hex(),
+            "signed": list(pending.answers()),
             "refused": refused,
         }
 
     def _names(self) -> set[str]:
         """The fichiers of which there is something to say."""
         pending = self._signer.pending
-        return {signed.fichier for signed in pending.answers()} | pending.refusals().keys()
+        return {signed["fichier"] for signed in pending.answers()} | pending.refusals().keys()
 
     async def confirm(self, request: _Confirm) -> Answer:
         self._signer.pending.confirm(request.fichiers)
@@ -119,24 +122,36 @@ class _Talk:
         return {"ok": True}
 
     async def pending(self, _: _Plain) -> Answer:
-        root, items = self._signer.pending.show()
+        cards = [self._view(place.condition, place.waiting(), place.policy) for place in self._signer.cards]
+        nobody = self._view(
+            self._signer.condition, self._signer.pending.unsigned(), self._signer.settings.policy_of(None)
+        )
+        return {**(cards[0] if cards else nobody), "cards": cards}
+
+    def _view(self, condition: Condition, items: tuple[Item, ...], policy: Policy) -> Answer:
         return {
-            "card": asdict(self._signer.condition),
-            "root": root.hex(),
+            "card": asdict(condition),
+            "root": self._signer.pending.show(items).hex(),
             "items": [_shown(item) for item in items],
-            "policy": self._signer.settings.policy,
+            "policy": policy.words,
         }
 
     async def unlock(self, request: _Unlock) -> Answer:
-        pin = Pin(request.pin.encode())
+        tries = self._signer.condition.tries
         try:
-            await self._signer.unlock(pin, bytes.fromhex(request.root), request.op == "unlock-last-try")
+            root = bytes.fromhex(request.root)
+            place = self._signer.chosen(root, request.card)
+            items = self._signer.pending.members(root)
+            try:
+                await place.unlock(request.pin, root, items, request.op == "unlock-last-try")
+            finally:
+                tries = place.condition.tries
         except Trouble as trouble:
-            return _refusal(trouble) | {"tries": self._signer.condition.tries}
+            return _refusal(trouble) | {"tries": tries}
         return {"ok": True}
 
     async def forget(self, _: _Plain) -> Answer:
-        self._signer.forget()
+        await self._signer.forget()
         return {"ok": True}
 
 
@@ -162,7 +177,7 @@ async def serve(
     alive: Callable[[], None],
 ) -> None:
     """Serve both listening sockets until ``stop``; ``ready`` once, ``alive`` after each step of the card."""
-    signer = Signer(settings, box_id, Cards(Readers()), stop, alive)
+    signer = Signer(settings, box_id, stop, alive)
     async with asyncio.TaskGroup() as group:
         talks: set[asyncio.Task[None]] = set()
         servers = [
@@ -224,6 +239,8 @@ def _request(asks: _Asks, line: bytes) -> tuple[Any, Callable[[_Talk, Any], Awai
     try:
         plain = json.loads(line)
         kind, act = asks[plain["op"]]
+        if kind is _Unlock:
+            plain.setdefault("card", None)
         written = canonical.encode(plain)
     except (ValueError, KeyError, TypeError, RecursionError):
         raise Refused("CPS-REQUEST", f"{_REQUEST} n'est pas de celles prévues.", Scope.BOX) from None
@@ -239,8 +256,9 @@ def _item(asked: _OfferedItem) -> Item:
         raise Refused("CPS-REQUEST", f"{_REQUEST} porte un nombre hors des bornes.", Scope.BOX)
     challenge = None if asked.challenge is None else bytes.fromhex(asked.challenge)
     return Item(
-        asked.fichier, bytes.fromhex(asked.digest), asked.count, asked.total, asked.lots, asked.emitter, challenge
-    )
+        asked.fichier, bytes.fromhex(asked.digest), asked.count, asked.total, asked.lots, asked.emitter, challenge,
+        asked.holders,
+    )  # fmt: skip
 
 
 def _shown(item: Item) -> Answer:
@@ -250,29 +268,5 @@ def _shown(item: Item) -> Answer:
         "total": item.total,
         "lots": item.lots,
         "emitter": item.emitter,
+        "holders": list(item.holders),
     }
-
-
-def _signed(signed: Signed) -> Answer:
-    return {
-        "fichier": signed.fichier,
-        "attributes": _base64(signed.attributes),
-        "signature": _base64(signed.signature),
-        "certificate": _base64(signed.certificate),
-        "authentication": _proof(signed.proof),
-    }
-
-
-def _proof(proof: Proof) -> Answer:
-    return {
-        "challenge": _base64(proof.challenge),
-        "origin": proof.origin,
-        "signature": _base64(proof.signature),
-        "certificate": _base64(proof.certificate),
-        "root": proof.root.hex(),
-        "at": proof.at.isoformat(),
-    }
-
-
-def _base64(value: bytes) -> str:
-    return b64encode(value).decode("ascii")

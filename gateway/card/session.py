@@ -16,16 +16,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar
 
 from asn1crypto import x509
 
 from gateway.card.apdu import PIN_NEEDED
-from gateway.card.cps import Contents, Cps, model
+from gateway.card.cps import Contents, Cps
+from gateway.card.failures import ABSENT, UNRESPONSIVE, failure
+from gateway.card.holder import Holder, holder
+from gateway.card.models import model
 from gateway.card.pin import Pin
 from gateway.card.proof import Item, digest_info, proof_message
-from gateway.card.reader import ABSENT, UNRESPONSIVE, Connection, Readers, Slot, failure
+from gateway.card.reader import Connection, Readers, Slot
+from gateway.card.rsa import check
+from gateway.card.trace import traced
 from gateway.envelope.attributes import VERSION, Origin, SigningContext, signed_attributes
 from gateway.errors import Deferred, Refused, Scope, Trouble
 
@@ -36,17 +41,16 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class Sight:
-    """A CPS in the reader, as it is without its code."""
+    """A CPS in the reader, as it is without its code; ``pad``: the reader takes the code on keys of its own."""
 
     contents: Contents
     tries: int
+    pad: bool
 
     @cached_property
-    def holder(self) -> str:
-        """Given name and surname, or the common name where the certificate has none."""
-        subject = x509.Certificate.load(self.contents.signature.certificate).subject.native
-        names = [subject.get("given_name"), subject.get("surname")]
-        return " ".join(filter(None, names)) or str(subject.get("common_name", ""))
+    def holder(self) -> Holder:
+        """Whose card it is, from the certificate of the signature key."""
+        return holder(self.contents.signature.certificate)
 
     @cached_property
     def valid_until(self) -> datetime:
@@ -81,12 +85,13 @@ class Signed:
 
 @dataclass
 class Session:
-    """A CPS held alone, its code accepted, for the batch of this ``root``."""
+    """A CPS held alone, its code accepted, for the batch of this ``root``; ``enter`` has it given once more."""
 
     connection: Connection
     cps: Cps
     contents: Contents
     pin: Pin
+    enter: Callable[[bool], None]
     box_id: str
     policy: str
     root: bytes
@@ -102,6 +107,7 @@ class Session:
         credential = self.contents.signature
         attributes = signed_attributes(item.digest, datetime.now(UTC), credential.certificate, context)
         signature = self._with_code(lambda: self.cps.sign(credential.key, attributes))
+        check(credential.certificate, signature, attributes)
         return Signed(item.fichier, attributes, signature, credential.certificate, proof)
 
     def close(self) -> None:
@@ -113,8 +119,9 @@ class Session:
         origin: Origin = "local" if given is None else "oct"
         if challenge not in self._proofs:
             credential = self.contents.authentication
-            info = digest_info(proof_message(self.box_id, challenge, self.root))
-            signature = self._with_code(lambda: self.cps.authenticate(credential.key, info))
+            message = proof_message(self.box_id, challenge, self.root)
+            signature = self._with_code(lambda: self.cps.authenticate(credential.key, digest_info(message)))
+            check(credential.certificate, signature, message)
             self._proofs[challenge] = Proof(
                 challenge, origin, signature, credential.certificate, self.root, datetime.now(UTC)
             )
@@ -127,63 +134,82 @@ class Session:
         except Refused as refused:
             if refused.code != PIN_NEEDED:
                 raise
-        self.cps.verify(self.contents.pin, self.pin.digits)
+        self.enter(False)
         return act()
 
 
 class Cards:
     """What lies in the readers; the contents of each card are kept by its serial number."""
 
-    def __init__(self, readers: Readers) -> None:
+    def __init__(self, readers: Readers, write: Callable[[str], object] | None = None) -> None:
+        """``write`` gets a line for each command and answer, without codes."""
         self._readers = readers
+        self._write = write
         self._contents: dict[str, Contents] = {}
 
     def slots(self) -> tuple[Slot, ...]:
         """The readers and the ATRs in them; costs no command to a card."""
         return self._readers.look()
 
-    def look(self, reset: bool = False) -> Sight:
-        """The CPS in a reader; Refused where another card lies there, Deferred where none or no reader does.
-
-        ``reset`` after a failure: a card that is still there might still know its code.
-        """
-        with self.card(reset) as cps:
+    def look(self, reset: bool = False, reader: str | None = None) -> Sight:
+        """The CPS in ``reader`` (None: in any); Refused where another card lies there, Deferred where none or no
+        reader does.  ``reset`` after a failure: a card that is still there might still know its code."""
+        with self._held(reset, reader) as (connection, cps):
             contents = self._read(cps)
-            return Sight(contents, cps.pin_tries(contents.pin))
+            return Sight(contents, cps.pin_tries(contents.pin), connection.pad() is not None)
 
     @contextmanager
-    def card(self, reset: bool) -> Iterator[Cps]:
-        """The CPS in a reader, held alone; ``reset`` it at the end where a code is offered to it."""
-        connection, cps = self._connect()
-        try:
+    def card(self, reset: bool, reader: str | None = None) -> Iterator[Cps]:
+        """The CPS in ``reader`` (None: in any), held alone; ``reset`` it at the end where a code is offered to it."""
+        with self._held(reset, reader) as (_, cps):
             yield cps
-        finally:
-            connection.leave(reset)
 
-    def unlock(self, serial: str, pin: Pin, box_id: str, policy: str, root: bytes, last_try: bool = False) -> Session:
-        """A session with the card ``serial``; Refused(CPS-CHANGED) where another lies there, and as Cps.verify."""
-        connection, cps = self._connect()
+    def unlock(
+        self,
+        serial: str,
+        pin: Pin,
+        box_id: str,
+        policy: str,
+        root: bytes,
+        *,
+        last_try: bool = False,
+        reader: str | None = None,
+    ) -> Session:
+        """A session with the card ``serial``; an empty ``pin`` is typed on the reader's own keys.
+        Refused(CPS-CHANGED) where another card lies there, (CPS-NO-PAD) without such keys, and as Cps.verify."""
+        connection, cps = self._connect(reader)
         try:
             contents = self._read(cps)
             if contents.serial != serial:
                 text = "La carte a été changée depuis l'affichage : vérifiez ce qui est affiché."
                 raise Refused("CPS-CHANGED", text, Scope.CARD)
-            cps.verify(contents.pin, pin.digits, last_try)
+            enter = _entry(connection, cps, contents, pin)
+            enter(last_try)
         except BaseException:
             connection.leave(reset=True)
             raise
-        return Session(connection, cps, contents, pin, box_id, policy, root)
+        return Session(connection, cps, contents, pin, enter, box_id, policy, root)
 
     def close(self) -> None:
         """Leave pcscd."""
         self._readers.close()
 
-    def _connect(self) -> tuple[Connection, Cps]:
-        slot = _chosen(self.slots())
+    @contextmanager
+    def _held(self, reset: bool, reader: str | None) -> Iterator[tuple[Connection, Cps]]:
+        connection, cps = self._connect(reader)
+        try:
+            yield connection, cps
+        finally:
+            connection.leave(reset)
+
+    def _connect(self, reader: str | None) -> tuple[Connection, Cps]:
+        slots = self.slots()
+        slot = _chosen(slots if reader is None else tuple(slot for slot in slots if slot.reader == reader))
         connection = self._readers.connect(slot.reader)
+        transmit = traced(connection.transmit, self._write) if self._write else connection.transmit
         try:
             connection.hold()
-            return connection, Cps(connection.transmit, slot.atr or b"")
+            return connection, Cps(transmit, slot.atr or b"")
         except BaseException:
             connection.leave(reset=False)
             raise
@@ -193,6 +219,16 @@ class Cards:
         if serial not in self._contents:
             self._contents[serial] = cps.contents()
         return self._contents[serial]
+
+
+def _entry(connection: Connection, cps: Cps, contents: Contents, pin: Pin) -> Callable[[bool], None]:
+    """How this session's code reaches the card: the digits of ``pin``, or the reader's own keys where it has none."""
+    if pin.digits:
+        return lambda last_try: cps.verify(contents.pin, pin.digits, last_try)
+    order = connection.pad()
+    if order is None:
+        raise Refused("CPS-NO-PAD", "Ce lecteur n'a pas de clavier : tapez le code sur la page.", Scope.CARD)
+    return lambda last_try: cps.verify_on_pad(contents.pin, partial(connection.control, order), last_try)
 
 
 def _chosen(slots: tuple[Slot, ...]) -> Slot:

@@ -2,6 +2,7 @@
 
 The code is asked on the terminal, or read from ``--pin-file``; it is never an argument, for arguments are seen by
 every program.  A signature made here carries no claim about a fichier: it is a plain CMS signature of a file.
+A reader that does not answer ends the command, not the terminal; ``--trace`` writes the dialogue, without codes.
 """
 
 from __future__ import annotations
@@ -11,22 +12,31 @@ import getpass
 import hashlib
 import json
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO
 
-from gateway.card.cps import ATRS, Cps
+from gateway.card.cps import Cps
+from gateway.card.models import ATRS
+from gateway.card.pkcs15 import PinEntry
 from gateway.card.proof import digest_info, proof_message
 from gateway.card.reader import Readers
 from gateway.card.session import Cards
 from gateway.envelope import algorithms, signed
 from gateway.envelope.attributes import signed_attributes
-from gateway.errors import Refused, Scope
+from gateway.errors import Deferred, Refused, Scope
 
 _ALGORITHM = "rsa-pkcs1-sha256"
 _TERMINAL = "gateway card authenticate"
 _NO_BATCH = bytes(32)
+
+PATIENCE_S = 300.0
+"""Seconds for a command, the typing of codes included."""
 
 
 def register(subparsers: Any) -> None:
@@ -38,13 +48,17 @@ def register(subparsers: Any) -> None:
         parser = verbs.add_parser(name, help=words)
         for code in codes:
             parser.add_argument(f"--{code}-file", type=Path, metavar="FICHIER", help=_ASKED[code])
-        parser.set_defaults(act=act)
+        parser.add_argument(
+            "--trace", type=Path, metavar="FICHIER", help="y écrire le dialogue avec la carte, sans code"
+        )
+        parser.set_defaults(act=partial(_bounded, act))
         return parser
 
-    for listing in (
-        verb("list", "les lecteurs et ce qui s'y trouve", list_readers),
-        verb("info", "titulaire, essais restants, validité ; sans code", show_card),
-    ):
+    information = verb(
+        "info", "titulaire, essais restants, validité ; avec le code, activités et facturation", show_card, "pin"
+    )
+    information.add_argument("--pin", action="store_true", help="demander le code sur le terminal")
+    for listing in (verb("list", "les lecteurs et ce qui s'y trouve", list_readers), information):
         listing.add_argument("--json", action="store_true", help="pour un programme")
     verb("authenticate", "faire prouver à la carte qu'elle porte sa clé", authenticate, "pin")
     sign = verb("sign", "signer un fichier (CMS)", sign_file, "pin")
@@ -71,28 +85,54 @@ def list_readers(arguments: argparse.Namespace) -> int:
 
 
 def show_card(arguments: argparse.Namespace) -> int:
-    """What is known without a code."""
-    sight = Cards(Readers()).look()
-    row = {
-        "holder": sight.holder,
-        "serial": sight.contents.serial,
-        "tries": sight.tries,
-        "valid_until": sight.valid_until.date().isoformat(),
-    }
+    """What is known without a code; with it, the data objects that only it opens, as they are on the card."""
+    with _card(arguments) as cards:
+        sight = cards.look()
+        holder = sight.holder
+        row: dict[str, Any] = {
+            "holder": holder.name,
+            "kind": holder.kind,
+            "register": holder.register,
+            "number": holder.number,
+            "profession": holder.profession,
+            "serial": sight.contents.serial,
+            "tries": sight.tries,
+            "valid_until": sight.valid_until.date().isoformat(),
+            "pinpad": sight.pad,
+        }
+        if arguments.pin or arguments.pin_file:
+            row["data"] = _data(cards, sight.contents.pin, _code(arguments, "pin"))
     if arguments.json:
         print(json.dumps(row, ensure_ascii=False))
         return 0
-    print(f"Titulaire : {sight.holder}")
+    print(f"Titulaire : {holder.name}, {holder.profession} ({holder.kind}, {holder.register} {holder.number})")
     print(f"Carte : {sight.contents.serial}, certificats valables jusqu'au {sight.valid_until:%d/%m/%Y}")
     print(f"Essais de code restants : {sight.tries}")
+    for one in row.get("data", ()):
+        print(f"{one['label']} : {one['bytes']}  {one['text']}")
     return 0
+
+
+def _data(cards: Cards, pin: PinEntry, code: bytes) -> list[dict[str, str]]:
+    """The data objects by the card's own pointers; their layout is not established, so they are shown raw."""
+    with cards.card(reset=True) as cps:
+        cps.verify(pin, code)
+        read = [(entry.label, cps.read_data(entry)) for entry in cps.data_objects()]
+    return [
+        {
+            "label": label,
+            "bytes": content.hex(),
+            "text": "".join(chr(one) if 32 <= one < 127 else "." for one in content),
+        }
+        for label, content in read
+    ]
 
 
 def authenticate(arguments: argparse.Namespace) -> int:
     """INTERNAL AUTHENTICATE over a nonce, checked with the card's own certificate (whose chain is not looked at)."""
     code = _code(arguments, "pin")
     message = proof_message(_TERMINAL, os.urandom(32), _NO_BATCH)
-    with Cards(Readers()).card(reset=True) as cps:
+    with _cps(arguments) as cps:
         contents = cps.contents()
         cps.verify(contents.pin, code)
         credential = contents.authentication
@@ -109,7 +149,7 @@ def sign_file(arguments: argparse.Namespace) -> int:
         with arguments.file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").digest()
             code = _code(arguments, "pin")
-            with Cards(Readers()).card(reset=True) as cps:
+            with _cps(arguments) as cps:
                 signature = _sign(cps, code, digest)
             with part.open("wb") as out:
                 _write(content, out, signature)
@@ -124,7 +164,7 @@ def sign_file(arguments: argparse.Namespace) -> int:
 def change_pin(arguments: argparse.Namespace) -> int:
     """A new code for the old."""
     old, new = _code(arguments, "pin"), _new_code(arguments)
-    with Cards(Readers()).card(reset=True) as cps:
+    with _cps(arguments) as cps:
         cps.change_pin(cps.contents().pin, old, new)
     print("Code porteur changé.")
     return 0
@@ -133,13 +173,50 @@ def change_pin(arguments: argparse.Namespace) -> int:
 def unblock(arguments: argparse.Namespace) -> int:
     """A new code by the unblocking code."""
     puk, new = _code(arguments, "puk"), _new_code(arguments)
-    with Cards(Readers()).card(reset=True) as cps:
+    with _cps(arguments) as cps:
         contents = cps.contents()
         if contents.puk is None:
             raise Refused("CPS-NO-PUK", "La carte ne déclare pas de code de déblocage.", Scope.CARD)
         cps.unblock(contents.pin, contents.puk, puk, new)
     print("Carte débloquée.")
     return 0
+
+
+def _bounded(act: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    """``act`` in a thread that may be left behind: a call to a reader that hangs cannot be taken back."""
+    done: SimpleQueue[int | BaseException] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            done.put(act(arguments))
+        except BaseException as error:
+            done.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        result = done.get(timeout=PATIENCE_S)
+    except Empty:
+        raise Deferred("CPS-HUNG", "La carte ou son lecteur ne répond pas.", Scope.CARD) from None
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+@contextmanager
+def _card(arguments: argparse.Namespace) -> Iterator[Cards]:
+    """The readers, with a trace where one is asked for."""
+    try:
+        with arguments.trace.open("w") if arguments.trace else nullcontext() as trace:
+            yield Cards(Readers(), (lambda line: print(line, file=trace)) if trace else None)
+    except OSError as error:
+        raise Refused("CPS-FILE", f"{error.filename} : {error.strerror}.", Scope.BOX) from None
+
+
+@contextmanager
+def _cps(arguments: argparse.Namespace) -> Iterator[Cps]:
+    """The CPS in a reader, reset at the end: it was given a code."""
+    with _card(arguments) as cards, cards.card(reset=True) as cps:
+        yield cps
 
 
 def _sign(cps: Cps, code: bytes, digest: bytes) -> signed.Signature:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from gateway.concentrator.schema import open_reading
-from gateway.concentrator.settings import ConcentratorSettings, password_hash
+from gateway.concentrator.settings import ConcentratorSettings
 from gateway.errors import Deferred, Scope
 from gateway.formats.words import plural
+from gateway.link.partners import password_hash
 
 VERDICTS = """
 SELECT verdicts.id, verdicts.fichier, verdicts.sender, verdicts.transmission, verdict, code, text, kind, verdicts.size,

@@ -34,6 +34,7 @@ def register(subparsers: Any) -> None:
         "fichiers": (list_fichiers, "les fichiers et où ils en sont"),
         "lots": (list_lots, "les lots et leurs ARL"),
         "factures": (list_factures, "les factures et leurs règlements"),
+        "mandates": (list_mandates, "qui signe pour quel émetteur, et qui a signé"),
     }
     for name, (act, words) in listings.items():
         parser = _common(subparsers.add_parser(name, help=words))
@@ -171,6 +172,27 @@ def show_fichier(arguments: argparse.Namespace) -> int:
 
 
 # -- asking
+
+
+def list_mandates(arguments: argparse.Namespace) -> int:
+    """Mandates with whether they hold today, then whose certificates have signed here."""
+    told = _ask(arguments, {"op": "mandates"})
+    if arguments.json:
+        print(json.dumps(told, ensure_ascii=False, indent=1))
+        return 0
+    if told["rule"] == "open":
+        print("Règle « open » : la carte de toute personne qui n'est pas absente signe.")
+    names = {row["rpps"]: row["name"] for row in told["practitioners"]}
+    for row in told["mandates"]:
+        row["name"], row["now"] = names[row["rpps"]], "oui" if row["in_force"] else "non"
+    _print(arguments, told["mandates"], (
+        ("praticien", "name"), ("RPPS", "rpps"), ("émetteur", "emitter"), ("rôle", "role"), ("du", "since"),
+        ("au", "until"), ("aujourd'hui", "now"),
+    ))  # fmt: skip
+    print()
+    columns = (("a signé", "name"), ("RPPS", "rpps"), ("valable du", "since"), ("au", "until"),
+               ("certificat", "certificate"))  # fmt: skip
+    return _print(arguments, told["signers"], columns)
 
 
 def submit_file(arguments: argparse.Namespace) -> int:

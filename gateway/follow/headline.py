@@ -140,29 +140,49 @@ class CardState:
     text: str
     """'' for the words of the condition itself."""
     advice: str
+    stops: bool = True
+    """Whether it is what the waiting fichiers wait for."""
 
+
+_CERTIFICATE = "Demandez une nouvelle carte."
+_WANTED = "Insérez la carte CPS du praticien."
 
 CARD_STATES = {
+    # of what is well, the one thing to say
+    "notice": CardState(Level.OK, Level.OK, "", "", stops=False),
+    # the card service and pcscd
     "no-service": CardState(
-        Level.FAULT,
-        Level.FAULT,
-        "Le service de lecture des cartes ne répond pas.",
+        Level.FAULT, Level.FAULT, "Le service de lecture des cartes ne répond pas.",
         "La passerelle le relance ; si cela dure, redémarrez-la.",
     ),
+    # the reader, the card, which card
     "no-reader": CardState(
         Level.FAULT, Level.ATTENTION, "Aucun lecteur de cartes n'est branché.", "Branchez le lecteur."
     ),
     "absent": CardState(
         Level.ATTENTION, Level.OK, "La carte du praticien n'est pas dans le lecteur.", "Insérez la carte CPS."
     ),
-    "foreign": CardState(Level.ATTENTION, Level.ATTENTION, "", "Insérez la carte CPS du praticien."),
+    "foreign": CardState(Level.ATTENTION, Level.ATTENTION, "", _WANTED),
     "trouble": CardState(Level.ATTENTION, Level.ATTENTION, "", "Retirez la carte et remettez-la."),
+    "wrong-card": CardState(Level.ATTENTION, Level.OK, "", _WANTED),
+    # who may sign
+    "absent-holder": CardState(
+        Level.FAULT, Level.FAULT, "", "Vérifiez qui s'est servi de cette carte.", stops=False
+    ),
+    "no-mandate": CardState(Level.ATTENTION, Level.ATTENTION, "", "Déclarez qui peut signer."),
+    # the code
     "blocked": CardState(Level.FAULT, Level.FAULT, "Le code de la carte est bloqué.", "Débloquez la carte."),
     "locked": CardState(Level.ATTENTION, Level.OK, "", "Tapez le code de la carte."),
+    # until when its certificate is valid
+    "revoked": CardState(Level.FAULT, Level.ATTENTION, "", _CERTIFICATE),
+    "expired": CardState(Level.FAULT, Level.ATTENTION, "", _CERTIFICATE),
+    "expiring": CardState(Level.ATTENTION, Level.ATTENTION, "", "Demandez son renouvellement.", stops=False),
+    "left": CardState(Level.ATTENTION, Level.ATTENTION, "", "Retirez la carte du lecteur.", stops=False),
     "ready": CardState(Level.OK, Level.OK, "La carte est prête.", ""),
     "signing": CardState(Level.OK, Level.OK, "La carte signe.", ""),
-}
-"""By the ``state`` that the card service tells."""
+}  # fmt: skip
+"""By the ``state`` that the card service or the keeper tells, in the order of the ladder: of several that fail
+alike, the first speaks."""
 
 STATE_OF_CODE = {
     "": "ready",
@@ -174,12 +194,30 @@ STATE_OF_CODE = {
     "CPS-ABSENT": "absent",
     "CPS-REMOVED": "absent",
     "CPS-6983": "blocked",
+    "MND-001": "no-mandate",
+    "MND-002": "wrong-card",
+    "MND-003": "absent-holder",
+    "MND-004": "wrong-card",
+    "MND-005": "wrong-card",
+    "CMS-032": "expired",
+    "CMS-036": "revoked",
+    "MND-CERT-0": "expired",
+    "MND-CERT-7": "expiring",
+    "MND-CERT-14": "expiring",
+    "MND-CERT-30": "expiring",
+    "MND-CERT-60": "notice",
+    "MND-CERT-90": "notice",
 }
 """The state where a condition tells its code alone; any other code is ``trouble``."""
 
+NAMES_CARD = ("absent", "foreign", "wrong-card")
+"""States whose advice is to insert a card: whose, where that is known."""
+
+_RANK = {state: rank for rank, state in enumerate(CARD_STATES)}
+
 
 def card_state(row: Row) -> str:
-    """The state of the card, from its condition."""
+    """The state of the card, from one of its conditions."""
     state = detail(row).get("state")
     return state if state in CARD_STATES else STATE_OF_CODE.get(row["code"], "trouble")
 
@@ -189,20 +227,31 @@ def _wants_signature(facts: Facts) -> bool:
 
 
 def _card(facts: Facts, now: datetime) -> Rung:
-    row = facts.condition("card", "card")
-    if not row["code"]:
-        row = next(iter(facts.failing("card")), row)
+    """The first step between pcscd and the certificate that fails, of the worst level."""
+    own = facts.condition("card", "card")
+    rungs = [_card_rung(facts, row, own) for row in (own, *facts.failing("card"))]
+    return min(rungs, key=lambda each: (-SEVERITY[each[0].level], each[1]))[0]
+
+
+def _card_rung(facts: Facts, row: Row, own: Row) -> tuple[Rung, int]:
+    """The rung as one condition tells it, and the place of its state on the ladder."""
     state = card_state(row)
-    means, count = CARD_STATES[state], facts.count(State.CHECKED)
-    text = means.text or row["text"] or "La carte est dans le lecteur."
-    if count and state == "locked":
-        text = f"{_wait(count)} votre signature. {row['text'] or means.advice}"
-    elif count and means.waiting is not Level.OK:
-        text = f"{_open(text)} : {_wait(count)}. {means.advice}"
-    elif means.idle is not Level.OK:
-        text = f"{text} {means.advice}"
+    means, count = CARD_STATES[state], int(detail(row).get("held", facts.count(State.CHECKED)))
     level = means.waiting if count else means.idle
-    return Rung("card", "Carte et lecteur", level, text, row["since"] if level is not Level.OK else "")
+    text = means.text or row["text"] or "La carte est dans le lecteur."
+    advice = _advice(state, detail(own).get("wanted", []))
+    if count and state == "locked":
+        text = f"{_wait(count)} votre signature. {row['text'] or advice}"
+    elif level is not Level.OK:
+        waits = f"{_open(text)} : {_wait(count)}." if count and means.stops else text
+        text = f"{waits} {advice}"
+    return Rung("card", "Carte et lecteur", level, text, row["since"] if level is not Level.OK else ""), _RANK[state]
+
+
+def _advice(state: str, wanted: Sequence[str]) -> str:
+    if state in NAMES_CARD and wanted:
+        return f"Insérez la carte CPS de {' ou de '.join(wanted)}."
+    return CARD_STATES[state].advice
 
 
 BOX_LEVELS = {

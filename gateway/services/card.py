@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from gateway.card import memory
 from gateway.card.server import serve
 from gateway.card.settings import CardSettings
 from gateway.config import Paths
@@ -12,7 +13,8 @@ from gateway.process.runtime import Runtime
 
 
 async def run(runtime: Runtime, paths: Paths, settings: CardSettings) -> None:
-    """Serve both sockets until the runtime stops."""
+    """Serve both sockets until the runtime stops; codes pass through this process, so no dump of it is written."""
+    memory.seal()
     sign = runtime.listener("sign", paths.socket("sign"))
     unlock = runtime.listener("unlock", paths.socket("unlock"))
     await serve(sign, unlock, settings, paths.box_id, runtime.stop, runtime.ready, runtime.alive)

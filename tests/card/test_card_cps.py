@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from virtual_cps.card import ATR, VirtualCps
 
-from gateway.card.cps import ATRS, Cps, Model, luhn, model, serial_number
+from gateway.card.cps import Cps, luhn, serial_number
+from gateway.card.models import ATRS, Model, model
 from gateway.card.proof import digest_info
 from gateway.errors import Refused, Scope, Trouble
 

@@ -12,7 +12,10 @@ from gateway.card import pkcs15
 from gateway.errors import Refused
 
 TREE = {file.identifier: file.content for file in files.tree(7, b"\x30\x00", b"\x30\x00")}
-ODF, KEYS, CERTIFICATES, PINS = TREE[0x5031], TREE[0x7002], TREE[0x7005], TREE[0x7001]
+ODF, KEYS, CERTIFICATES, DATA, PINS = (TREE[one] for one in (0x5031, 0x7002, 0x7005, 0x7006, 0x7001))
+
+
+READERS = (pkcs15.private_keys, pkcs15.certificates, pkcs15.data_objects, pkcs15.pins, pkcs15.directories)
 
 
 def test_directories() -> None:
@@ -62,20 +65,28 @@ def test_a_certificate_with_everything_optional() -> None:
     assert (found.identifier, found.path) == (b"id", b"\xa0\x05")
 
 
-@pytest.mark.parametrize("read", [pkcs15.private_keys, pkcs15.certificates, pkcs15.pins, pkcs15.directories])
+@pytest.mark.parametrize(
+    "read", [pkcs15.private_keys, pkcs15.certificates, pkcs15.pins, pkcs15.data_objects, pkcs15.directories]
+)
 @pytest.mark.parametrize("file", [b"\x30\x80", b"\x30\x05\x02", b"\x02\x01\x01\x30", b"\x30\x03\x04\x02\xff"])
 def test_broken_files_are_refused(read: object, file: bytes) -> None:
     with pytest.raises(Refused, match="CPS-PKCS15"):
         read(file)  # type: ignore[operator]
 
 
-@given(st.sampled_from([KEYS, CERTIFICATES, PINS, ODF]), st.data())
+@given(st.sampled_from([KEYS, CERTIFICATES, DATA, PINS, ODF]), st.data())
 def test_flipped_bytes_are_read_or_refused(file: bytes, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(file) - 1))
     value = data.draw(st.integers(0, 255))
     broken = file[:place] + bytes([value]) + file[place + 1 :]
-    for read in (pkcs15.private_keys, pkcs15.certificates, pkcs15.pins, pkcs15.directories):
+    for read in READERS:
         try:
             read(broken)
         except Refused as refused:
             assert refused.code == "CPS-PKCS15"
+
+
+def test_data_objects() -> None:
+    assert pkcs15.data_objects(DATA + b"\xff" * 20) == tuple(
+        pkcs15.DataEntry(one.label, one.private, one.identifier.to_bytes(2, "big")) for one in files.DATA_OBJECTS
+    )

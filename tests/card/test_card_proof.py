@@ -26,7 +26,7 @@ items = st.builds(
 def test_root_is_as_documented() -> None:
     leaf = (
         b'{"challenge":null,"count":3,"digest":"' + b"00" * 32 + b'","emitter":"123456789","fichier":"f1",'
-        b'"lots":2,"total":231840}'
+        b'"holders":[],"lots":2,"total":231840}'
     )
     assert batch_root([ONE]) == hashlib.sha256(b"oct-gateway/batch/1" + hashlib.sha256(leaf).digest()).digest()
 
@@ -47,8 +47,9 @@ def test_every_field_matters() -> None:
         replace(ONE, lots=1),
         replace(ONE, emitter=""),
         replace(ONE, challenge=bytes(8)),
+        replace(ONE, holders=("99900000011",)),
     ]
-    assert len({batch_root([item]) for item in [ONE, *others]} | {batch_root([]), batch_root([ONE, ONE])}) == 10
+    assert len({batch_root([item]) for item in [ONE, *others]} | {batch_root([]), batch_root([ONE, ONE])}) == 11
 
 
 def test_proof_message() -> None:

@@ -15,7 +15,8 @@ from card_bench import InsertedCard, Pcscd, slots, until
 from virtual_cps.card import ATR
 
 from gateway.card.apdu import Apdu
-from gateway.card.reader import FAILURES, Connection, Readers, failure
+from gateway.card.failures import FAILURES, failure
+from gateway.card.reader import Connection, Readers
 from gateway.errors import Deferred, Scope
 
 Insert = Callable[..., InsertedCard]

@@ -5,114 +5,25 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from card_bench import DOCTOR, InsertedCard, Pcscd, check_signature
+from card_bench import DOCTOR, InsertedCard, Pcscd
+from card_service import ITEMS, Running, check, told
 from development_pki import Pki
 
-from gateway.card.client import LONGEST_LINE, CardClient, UnlockClient
-from gateway.card.proof import Item, batch_root, proof_message
+from gateway.card.client import LONGEST_LINE, CardClient
+from gateway.card.proof import batch_root
 from gateway.card.reader import Readers
-from gateway.card.server import serve
 from gateway.card.session import Cards
-from gateway.card.settings import CardSettings
 from gateway.errors import Deferred, Refused
 
 Insert = Callable[..., InsertedCard]
-
-ITEMS = [Item(f"fichier-{number}", bytes([number]) * 32, 41, 231840, 3, "123456789", None) for number in range(3)]
-
-
-@dataclass
-class Running:
-    """A service, its two clients, and how often it said that it is alive."""
-
-    card: CardClient
-    unlock: UnlockClient
-    folder: Path
-    beats: list[float]
-
-    async def state(self, *wanted: str) -> dict[str, Any]:
-        """The card's condition, once it is one of ``wanted``."""
-        async with asyncio.timeout(15):
-            while True:
-                card: dict[str, Any] = (await self.unlock.pending())["card"]
-                if card["state"] in wanted:
-                    return card
-                await asyncio.sleep(0.02)
-
-    async def offered(self, items: list[Item], *wanted: str) -> dict[str, Any]:
-        """Offer until each of ``wanted`` is signed."""
-        async with asyncio.timeout(15):
-            while True:
-                answer = await self.card.offer(items, 2.0)
-                if {signed["fichier"] for signed in answer["signed"]} >= set(wanted):
-                    return answer
-
-    async def open(self, code: str = "1234", **chosen: bool) -> dict[str, Any]:
-        """Give the code for what is shown now."""
-        shown = await self.unlock.pending()
-        return await self.unlock.unlock(code, shown["root"], **chosen)
-
-
-def listening(path: Path) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    listener.listen()
-    return listener
-
-
-@asynccontextmanager
-async def running(folder: Path, policy: str = "this-batch") -> AsyncIterator[Running]:
-    stop, ready = asyncio.Event(), asyncio.Event()
-    beats: list[float] = []
-    task = asyncio.create_task(
-        serve(
-            listening(folder / "sign.sock"),
-            listening(folder / "unlock.sock"),
-            CardSettings(policy),
-            "box-7",
-            stop,
-            ready.set,
-            lambda: beats.append(time.monotonic()),
-        )
-    )
-    service = Running(CardClient(folder / "sign.sock"), UnlockClient(folder / "unlock.sock"), folder, beats)
-    await ready.wait()
-    try:
-        yield service
-    finally:
-        await service.card.close()
-        await service.unlock.close()
-        stop.set()
-        await asyncio.wait_for(task, 15)
-
-
-def told(folder: Path, story: Callable[[Running], Awaitable[None]], policy: str = "this-batch") -> None:
-    async def tell() -> None:
-        async with running(folder, policy) as service:
-            await story(service)
-
-    asyncio.run(tell())
-
-
-def check(answer: dict[str, Any], items: list[Item]) -> None:
-    """Every item is signed, by a card that proved itself for its root."""
-    assert {signed["fichier"] for signed in answer["signed"]} == {item.fichier for item in items}
-    for signed in answer["signed"]:
-        certificate = base64.b64decode(signed["certificate"])
-        check_signature(certificate, base64.b64decode(signed["signature"]), base64.b64decode(signed["attributes"]))
-        proof = signed["authentication"]
-        message = proof_message("box-7", base64.b64decode(proof["challenge"]), bytes.fromhex(proof["root"]))
-        check_signature(base64.b64decode(proof["certificate"]), base64.b64decode(proof["signature"]), message)
 
 
 def test_the_usual_day(virtual_card: Insert, tmp_path: Path, pki: Pki) -> None:
@@ -133,6 +44,7 @@ def test_the_usual_day(virtual_card: Insert, tmp_path: Path, pki: Pki) -> None:
             "total": 231840,
             "lots": 3,
             "emitter": "123456789",
+            "holders": [],
         }
         assert await service.open() == {"ok": True}
         names = [item.fichier for item in ITEMS]
@@ -373,7 +285,8 @@ SIGN_REQUESTS = [
     b"[" * 5000,
     b"\xff\xfe",
 ]
-GOOD = {"fichier": "f", "digest": "00" * 32, "count": 1, "total": 1, "lots": 1, "emitter": "1", "challenge": None}
+GOOD = {"fichier": "f", "digest": "00" * 32, "count": 1, "total": 1, "lots": 1, "emitter": "1", "challenge": None,
+        "holders": []}  # fmt: skip
 BAD_ITEMS = [
     {"digest": "00" * 31},
     {"digest": "ZZ" * 32},
@@ -389,6 +302,7 @@ BAD_ITEMS = [
     {"emitter": "a\nb"},
     {"challenge": "00"},
     {"challenge": "00" * 65},
+    {"holders": ["9990000001"]},
 ]
 UNLOCK_REQUESTS = [
     b'{"op":"offer","items":[],"wait":0.0}',

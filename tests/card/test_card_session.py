@@ -44,9 +44,17 @@ def tries(card: InsertedCard) -> int:
 def test_sight(virtual_card: Insert, cards: Cards, pki: Pki) -> None:
     virtual_card()
     sight = cards.look()
-    assert (sight.holder, sight.tries) == ("CLAIRE ESSAI", 3)
+    holder = sight.holder
+    assert (holder.name, holder.kind, holder.profession, sight.tries, sight.pad) == (
+        "CLAIRE ESSAI",
+        "CPS",
+        "Médecin",
+        3,
+        False,
+    )
     assert sight.contents.signature.certificate == pki.certificate(f"practitioners/{DOCTOR}/sig")
     assert sight.valid_until.year >= 2028
+    assert sight.holder.rpps == "99900000011"
 
 
 @pytest.mark.parametrize("options", [(), ("--pin-each",)])
@@ -148,7 +156,7 @@ def test_no_card_and_a_foreign_card(virtual_card: Insert, cards: Cards, pcscd: P
     with pytest.raises(Refused, match="CPS-FOREIGN"):
         cards.look()
     virtual_card(second=True)
-    assert cards.look().holder == "CLAIRE ESSAI", "a CPS in the other reader is found"
+    assert cards.look().holder.name == "CLAIRE ESSAI", "a CPS in the other reader is found"
 
 
 def test_a_card_is_read_once(virtual_card: Insert, cards: Cards) -> None:

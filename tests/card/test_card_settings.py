@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def test_unknown_policies_are_refused(policy: str) -> None:
     ("policy", "hours"), [("each", None), ("this-batch", None), ("until 18:30", 6.5), ("until 12:00", None)]
 )
 def test_ends(policy: str, hours: float | None) -> None:
-    ends = CardSettings(policy).ends(NOON)
+    ends = CardSettings(policy).policy_of(None).ends(NOON)
     assert ends == (None if hours is None else NOON + timedelta(hours=hours))
 
 
@@ -35,3 +36,47 @@ def test_pin_is_written_over() -> None:
     pin.forget()
     assert held == bytes(4)
     assert not pin.known
+
+
+def test_each_practitioner_may_have_their_own_policy() -> None:
+    settings = CardSettings("this-batch", policies=("99900000011=each", "99900000029=until 18:30"))
+    assert [settings.policy_of(rpps).words for rpps in ("99900000011", "99900000029", "99900000037", None)] == [
+        "each",
+        "until 18:30",
+        "this-batch",
+        "this-batch",
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"policies": ("each",)},
+        {"policies": ("999=each",)},
+        {"policies": ("99900000011=always",)},
+        {"hours": "8:00-20:00"},
+        {"hours": "20:00-08:00"},
+        {"hours": "08:00-25:00"},
+        {"idle_minutes": 0},
+        {"patience_s": 0.0},
+    ],
+)
+def test_settings_out_of_form_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="CPS-POLICY"):
+        CardSettings(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("hours", "at", "closed"),
+    [
+        ("", "03:00", None),
+        ("07:30-20:00", "07:30", None),
+        ("07:30-20:00", "19:59", None),
+        ("07:30-20:00", "20:00", "20:00"),
+        ("07:30-20:00", "07:29", "20:00"),
+        ("07:30-20:00", "00:00", "20:00"),
+    ],
+)
+def test_hours(hours: str, at: str, closed: str | None) -> None:
+    hour, minute = map(int, at.split(":"))
+    assert CardSettings(hours=hours).closed_since(NOON.replace(hour=hour, minute=minute)) == closed

@@ -70,6 +70,16 @@ def test_sigterm_ends_all() -> None:
     shutil.rmtree(pcscd.folder)
 
 
+def test_a_crash_of_pcscd_is_survived() -> None:
+    pcscd = Pcscd()
+    before = daemon_of(pcscd.folder)
+    pcscd.crash()
+    until(lambda: (pcscd.folder / "pcscd.pid").exists() and daemon_of(pcscd.folder) != before, "another pcscd")
+    assert not alive(before)
+    pcscd.close()
+    until(lambda: not alive(before), "the end of all")
+
+
 def test_a_killed_parent_takes_all_along(folder: Path) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", f"import subprocess; subprocess.run([{sys.executable!r}, {APART!r}, {str(folder)!r}])"],

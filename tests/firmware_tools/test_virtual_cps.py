@@ -4,92 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from card_bench import DOCTOR, InsertedCard, Pcscd, bare_card, check_signature
+from card_bench import DOCTOR, NURSE, bare_card, check_signature, identity_of
 from development_pki import Pki
 from virtual_cps import faults, files
 from virtual_cps.card import VirtualCps
 
 from gateway.card.cps import luhn
 from gateway.card.proof import digest_info
-
-SIGN_ID, LOGIN_ID = files.key_identifier(1).hex(), files.key_identifier(2).hex()
-
-
-def run(apart: Pcscd, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*map(str, words)], env=apart.environment, capture_output=True, text=True, timeout=60)
-
-
-# ---------------------------------------------------------------- OpenSC
-
-
-@pytest.mark.usefixtures("inserted")
-class TestOpenSC:
-    def test_name(self, apart: Pcscd) -> None:
-        assert run(apart, "opensc-tool", "--name").stdout == "IAS-ECC\n"
-
-    def test_applications(self, apart: Pcscd) -> None:
-        """As a real card prints them (OpenSC, pull request 2217)."""
-        said = run(apart, "iasecc-tool", "--list-applications").stdout
-        for label, aid in (("CPX IAS", files.AID_CONTACT), ("CPX IAS CL", files.AID_CONTACTLESS)):
-            assert f"Application '{label}':\n\tAID: {aid.hex().upper()}\n" in said
-        assert said.count(f"DDO: 4F0D{files.AID_CONTACT.hex().upper()}") == 2
-
-    def test_codes(self, apart: Pcscd) -> None:
-        said = run(apart, "iasecc-tool", "--list-sdos", "1").stdout
-        assert "contact ACLs:\tF3:00:00:13:FF:00" in said
-        assert "contact ACLs:\tF3:FF:00:FF:FF:00" in said
-        assert "tries maximum:\t0A" in said
-
-    def test_dump(self, apart: Pcscd) -> None:
-        said = run(apart, "pkcs15-tool", "--dump").stdout
-        for words in ("CPS_PRIV_SIG", "CPS_PRIV_AUT", "Code porteur de la carte CPX", "Algo_refs      : 3, 4"):
-            assert words in said
-        assert "OCT-GATEWAY TEST" in said
-
-    @pytest.mark.parametrize(("identifier", "use"), [(SIGN_ID, "sig"), (LOGIN_ID, "auth")])
-    def test_certificates(self, apart: Pcscd, pki: Pki, tmp_path: Path, identifier: str, use: str) -> None:
-        pem = run(apart, "pkcs15-tool", "--read-certificate", identifier).stdout
-        (tmp_path / "read.pem").write_text(pem)
-        der = subprocess.run(
-            ["openssl", "x509", "-in", tmp_path / "read.pem", "-outform", "DER"], capture_output=True, check=True
-        ).stdout
-        assert der == pki.certificate(f"practitioners/{DOCTOR}/{use}")
-
-    def test_login_and_sign(self, apart: Pcscd, pki: Pki, tmp_path: Path) -> None:
-        """The authentication key, through PKCS#11, verified by openssl."""
-        content, info, signature = (tmp_path / name for name in ("content", "info", "signature"))
-        content.write_bytes(b"challenge")
-        info.write_bytes(digest_info(b"challenge"))
-        words = ["pkcs11-tool", "--login", "--pin", "1234", "--sign", "-m", "RSA-PKCS", "--id", LOGIN_ID]
-        done = run(apart, *words, "-i", info, "-o", signature)
-        assert done.returncode == 0, done.stderr
-        certificate = pki.directory / "practitioners" / DOCTOR / "auth.pem"
-        public = tmp_path / "public.pem"
-        public.write_text(run(apart, "openssl", "x509", "-in", certificate, "-pubkey", "-noout").stdout)
-        verified = run(apart, "openssl", "dgst", "-sha256", "-verify", public, "-signature", signature, content)
-        assert verified.stdout == "Verified OK\n"
-
-    def test_codes_change_block_and_unblock(self, apart: Pcscd, inserted: InsertedCard) -> None:
-        def kept() -> dict[str, int]:
-            return dict(json.loads(inserted.state.read_text())["tries"])
-
-        login = ["pkcs11-tool", "--login", "--pin"]
-        assert "CKR_PIN_INCORRECT" in run(apart, *login, "9999", "-O").stderr
-        assert kept()["1"] == 2
-        assert run(apart, *login, "1234", "--change-pin", "--new-pin", "4321").returncode == 0
-        assert kept()["1"] == 3
-        assert run(apart, *login, "4321", "--change-pin", "--new-pin", "1234").returncode == 0
-        for _ in range(3):
-            run(apart, "pkcs15-tool", "--verify-pin", "--auth-id", "01", "--pin", "0000")
-        assert kept() == {"1": 0, "2": 10}
-        unblock = ["pkcs15-tool", "--unblock-pin", "--auth-id", "01", "--puk", "12345678", "--new-pin", "1234"]
-        assert run(apart, *unblock).returncode == 0
-        assert kept() == {"1": 3, "2": 10}
-
 
 # ---------------------------------------------------------------- the card alone
 
@@ -119,6 +44,17 @@ DIALOGS: dict[str, list[tuple[str, str]]] = {
     "no file, no offset": [("00B0000001", "6986"), (SELECT_SN, "6127"), ("00B000FF01", "6B00")],
     "no such file": [("00A40904043F00D010", "6A82"), ("00A4020402A001", "6A82")],
     "certificates are in the application": [(SELECT_APPLICATION, "9000"), ("00A4020402A001", "6127")],
+    "only CPS_DATA may be written, after the code, within its size": [
+        (SELECT_APPLICATION, "9000"),
+        ("00A4020402D107", "6127"),
+        ("00D6000001 FF", "6982"),
+        (VERIFY, "9000"),
+        ("00D6000202 CAFE", "9000"),
+        ("00B0000004", "0000CAFE 9000"),
+        ("00D6003F02 CAFE", "6B00"),
+        ("00A4020402D101", "6127"),
+        ("00D6000001 FF", "6982"),
+    ],
     "activities need the code": [
         (SELECT_APPLICATION, "9000"),
         ("00A4020402D120", "6127"),
@@ -176,17 +112,91 @@ DIALOGS: dict[str, list[tuple[str, str]]] = {
 }
 
 
+def speak(card: VirtualCps, dialog: list[tuple[str, str]]) -> None:
+    """Each command and its answer; ``..`` stands for any bytes."""
+    for asked, answered in dialog:
+        answer = card.transmit(bytes.fromhex(asked)).hex().upper()
+        begin, gap, end = answered.replace(" ", "").partition("..")
+        if gap:
+            assert answer.startswith(begin), asked
+            assert answer.endswith(end), asked
+        else:
+            assert answer == begin, asked
+
+
 @pytest.mark.parametrize("name", DIALOGS)
 def test_dialog(bare: VirtualCps, name: str) -> None:
-    for asked, answered in DIALOGS[name]:
-        answer = bare.transmit(bytes.fromhex(asked)).hex().upper()
-        expected = answered.replace(" ", "")
-        if ".." in expected:
-            begin, _, end = expected.partition("..")
-            assert answer.startswith(begin)
-            assert answer.endswith(end)
-        else:
-            assert answer == expected, asked
+    speak(bare, DIALOGS[name])
+
+
+def test_what_was_written_stays(bare: VirtualCps, pki: Pki, tmp_path: Path) -> None:
+    for command in (SELECT_APPLICATION, VERIFY, "00A4020402D107", "00D6000002CAFE"):
+        bare.transmit(bytes.fromhex(command.replace(" ", "")))
+    again = bare_card(pki, tmp_path / "codes.json")
+    for command in (SELECT_APPLICATION, "00A4020402D107"):
+        again.transmit(bytes.fromhex(command))
+    assert again.transmit(bytes.fromhex("00B0000003")) == b"\xca\xfe\x00\x90\x00"
+
+
+SELECT_AIR = "00A404040DE828BD080F8025000001FF0020"
+AIR: dict[str, list[tuple[str, str]]] = {
+    "T=1: Le with the command, the answer with the status": [
+        (
+            "00A40904043F00D00300",
+            "6225800200 0C82010183 02D003 8801E0 A1128C077B45FFFFFF4500 9C077BFFFFFFFFFF008A0105 9000",
+        ),
+        ("00B000000C", "5A0A8025000001 80 .. 9000"),
+        ("00A4090404 3F00D0", "6700"),
+    ],
+    "the table of codes is for contacts": [
+        (SELECT_APPLICATION, "9000"),
+        ("00A4020C027001", "9000"),
+        ("00B0000001", "6982"),
+    ],
+    "no code by radio": [("002000010431323334", "6A88"), ("00240001083132333439393939", "6A88")],
+    "nothing of what a code guards": [
+        (SELECT_APPLICATION, "9000"),
+        ("00A4020C02D120", "9000"),
+        ("00B0000001", "6982"),
+        ("002241A406840182800102", "9000"),
+        ("008800000130", "6982"),
+        ("00A4020C02D107", "9000"),
+        ("00D6000001FF", "6982"),
+    ],
+    "the technical key of its own application": [
+        (SELECT_AIR, "9000"),
+        ("008800000130", "6985"),
+        ("002241A406840183800102", "9000"),
+        ("00A4020C025032", "6A82"),
+        ("00A4020C025031", "9000"),
+        ("00B0000002", "A006 9000"),
+    ],
+}
+
+
+def technical_of(pki: Pki) -> dict[str, object]:
+    other = identity_of(pki, NURSE)
+    return {"technical_key": other.login_key, "technical_certificate": other.login_certificate}
+
+
+@pytest.fixture
+def air(pki: Pki, tmp_path: Path) -> VirtualCps:
+    """A card laid on the reader, its technical key the authentication key of another practitioner."""
+    card = bare_card(pki, tmp_path / "codes.json")
+    identity = replace(identity_of(pki, DOCTOR), **technical_of(pki))  # type: ignore[arg-type]
+    return VirtualCps(11, identity, card.codes, contactless=True)
+
+
+@pytest.mark.parametrize("name", AIR)
+def test_dialog_without_contacts(air: VirtualCps, name: str) -> None:
+    speak(air, AIR[name])
+
+
+def test_the_technical_key_signs_without_a_code(air: VirtualCps, pki: Pki) -> None:
+    for command in (SELECT_AIR, "002241A406840183800102"):
+        assert air.transmit(bytes.fromhex(command)) == b"\x90\x00"
+    answer = air.transmit(bytes.fromhex("0088000033") + digest_info(b"challenge") + b"\x00")
+    check_signature(pki.certificate(f"practitioners/{NURSE}/auth"), answer[:-2], b"challenge")
 
 
 def test_power_forgets(bare: VirtualCps) -> None:
@@ -251,17 +261,29 @@ def test_any_command_is_answered(bare: VirtualCps) -> None:
 # ---------------------------------------------------------------- faults
 
 
-def test_faults_strike_once(tmp_path: Path) -> None:
+def load(tmp_path: Path, *ordered: dict[str, object]) -> list[faults.Fault]:
     path = tmp_path / "faults.json"
-    path.write_text(json.dumps([{"apdu": "0020", "nth": 2, "do": "sw", "sw": "6F00"}, {"do": "delay", "ms": 5}]))
-    first, any_command = faults.load(path)
+    path.write_text(json.dumps(ordered))
+    return faults.load(path)
+
+
+def test_faults_strike_once(tmp_path: Path) -> None:
+    first, any_command = load(tmp_path, {"apdu": "0020", "nth": 2, "do": "sw", "sw": "6F00"}, {"do": "delay", "ms": 5})
     commands = [b"\x00\xb0", b"\x00\x20\x01", b"\x00\x20\x02", b"\x00\x20\x03"]
     assert [first.strikes(command) for command in commands] == [False, False, True, False]
     assert [any_command.strikes(command) for command in commands] == [True, False, False, False]
 
 
-def test_unknown_faults_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "faults.json"
-    path.write_text(json.dumps([{"do": "explode"}]))
-    with pytest.raises(ValueError, match="explode"):
-        faults.load(path)
+def test_a_growing_fault_strikes_one_later_at_each_insertion(tmp_path: Path) -> None:
+    (fault,) = load(tmp_path, {"do": "pull", "growing": True, "seconds": 0.1})
+    struck = []
+    for commands in (3, 3, 1, 3, 9):
+        fault.inserted()
+        struck.append([fault.strikes(b"\x00\xb0") for _ in range(commands)].index(True) + 1 if commands > 1 else 0)
+    assert struck == [1, 2, 0, 3, 4], "an insertion that ended before it struck is not counted"
+
+
+@pytest.mark.parametrize(("wrong", "said"), [({"do": "explode"}, "explode"), ({"do": "pull", "sceonds": 1}, "sceonds")])
+def test_unknown_faults_are_refused(tmp_path: Path, wrong: dict[str, object], said: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=said):
+        load(tmp_path, wrong)

@@ -19,8 +19,12 @@ def condition(scope: str, name: str, code: str, text: str = "", since: str = SIN
     return {"scope": scope, "name": name, "code": code, "text": text, "since": since, "detail": json.dumps(detail)}
 
 
-def card(state: str, text: str = "Le mot de la carte.") -> dict[str, Any]:
-    return condition("card", "card", f"CPS-{state}", text, state=state)
+def card(state: str, text: str = "Le mot de la carte.", **detail: Any) -> dict[str, Any]:
+    return condition("card", "card", f"CPS-{state}", text, state=state, **detail)
+
+
+def other(code: str, text: str, **detail: Any) -> dict[str, Any]:
+    return condition("card", "other", code, text, **detail)
 
 
 DOWN = condition("route", "oct", "LNK-1", "Le concentrateur ne répond pas.", next="2026-11-23T13:40:00Z")
@@ -77,6 +81,49 @@ CASES = [
         {"waiting": {"CHECKED": 1}, "conditions": [condition("card", "keeper", "SIG-001", "La carte a mal signé.")]},
         "attention",
         "La carte a mal signé : 1 fichier attend. Retirez la carte et remettez-la.",
+    ),
+    (
+        {"waiting": {"CHECKED": 1}, "conditions": [card("absent", wanted=["Claire ESSAI", "Paul EXEMPLE"])]},
+        "attention",
+        "La carte du praticien n'est pas dans le lecteur : 1 fichier attend."
+        " Insérez la carte CPS de Claire ESSAI ou de Paul EXEMPLE.",
+    ),
+    (
+        {"waiting": {"CHECKED": 2}, "conditions": [card("wrong-card", "C'est la carte de Paul.", wanted=["Claire"])]},
+        "attention",
+        "C'est la carte de Paul : 2 fichiers attendent. Insérez la carte CPS de Claire.",
+    ),
+    ({"conditions": [card("wrong-card")], "integrated_today": 1}, "ok",
+     "Tout est transmis : 1 fichier pris en charge aujourd'hui."),
+    (
+        {"waiting": {"CHECKED": 1}, "conditions": [card("locked"), other("MND-001", "Nul n'a de mandat.", held=3)]},
+        "attention",
+        "Nul n'a de mandat : 3 fichiers attendent. Déclarez qui peut signer.",
+    ),
+    (
+        {"waiting": {"CHECKED": 1}, "conditions": [card("absent"), other("MND-001", "Nul n'a de mandat.", held=3)]},
+        "attention",
+        "La carte du praticien n'est pas dans le lecteur : 1 fichier attend. Insérez la carte CPS.",
+    ),
+    (
+        {"waiting": {"CHECKED": 1}, "conditions": [card("locked"), other("CMS-036", "Le certificat est révoqué.")]},
+        "fault",
+        "Le certificat est révoqué : 1 fichier attend. Demandez une nouvelle carte.",
+    ),
+    (
+        {"waiting": {"CHECKED": 1}, "conditions": [card("locked"), other("MND-CERT-30", "Le certificat expire.")]},
+        "attention",
+        "1 fichier attend votre signature. Le mot de la carte.",
+    ),
+    (
+        {"waiting": {"CHECKED": 1}, "conditions": [card("ready"), other("MND-CERT-7", "Le certificat expire.")]},
+        "attention",
+        "Le certificat expire. Demandez son renouvellement.",
+    ),
+    (
+        {"conditions": [card("ready"), other("MND-003", "La carte de Claire a signé en son absence.")]},
+        "fault",
+        "La carte de Claire a signé en son absence. Vérifiez qui s'est servi de cette carte.",
     ),
     (
         {"waiting": {"SEALED": 11, "SIGNED": 1}, "conditions": [DOWN]},
@@ -160,6 +207,11 @@ def test_a_signature_is_awaited_only_when_a_code_is_all_that_is_missing(state: s
     made = told(waiting={"CHECKED": count}, conditions=[card(state)])
     assert made.signature == (state == "locked" and count == 1)
     assert made.level == (CARD_STATES[state].waiting if count else CARD_STATES[state].idle)
+
+
+def test_the_end_of_a_certificate_is_said_early_without_a_fault() -> None:
+    made = told(conditions=[card("absent"), other("MND-CERT-90", "Le certificat expire dans 80 jours.")])
+    assert (made.level, made.rungs[1].text) == ("ok", "Le certificat expire dans 80 jours.")
 
 
 def test_patience_ends_after_a_day() -> None:

@@ -128,10 +128,10 @@ def intake(fate: Fate) -> None:
 
 
 def card(fate: Fate) -> None:
-    """Each signature, before it is asked of the card and after it gave it."""
-    from gateway.card.session import Session
+    """Each signature, before and after it is kept for the keeper."""
+    from gateway.card.pending import Pending
 
-    around(fate, Session, "sign", lambda session, item: ("sign", item.fichier))
+    around(fate, Pending, "record", lambda pending, item, signed: ("sign", item.fichier))
 
 
 def status(fate: Fate) -> None:

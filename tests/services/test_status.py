@@ -227,7 +227,7 @@ def test_a_code_signs_what_was_shown(service: Service, day: dict[State, str]) ->
     service.card.wait_for(day[State.CHECKED])
     response, _ = service.sign()
     assert (response.status, response.getheader("location")) == (303, "/?signature=ok")
-    assert service.card.unlocks == [{"op": "unlock", "pin": "1234", "root": ROOT}]
+    assert service.card.unlocks == [{"op": "unlock", "pin": "1234", "root": ROOT, "card": None}]
     assert "Code accepté" in service.page("/?signature=ok")
 
 

@@ -56,7 +56,7 @@ def test_a_browser_submits_the_code(service: Service, day: dict[State, str], chr
         "document.getElementById('code').value = '1234'; document.querySelector('button.primary').click()"
     )
     chromium.wait("document.body.textContent.includes('Code accepté')")
-    assert service.card.unlocks == [{"op": "unlock", "pin": "1234", "root": ROOT}]
+    assert service.card.unlocks == [{"op": "unlock", "pin": "1234", "root": ROOT, "card": None}]
     assert chromium.complaints() == []
 
 

@@ -10,13 +10,16 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
+from gateway.book.mandates import TABLES, read_register, signers
 from gateway.book.moves import iso
 from gateway.errors import Refused, Trouble
 from gateway.fichier import Verb
 from gateway.journal.chain import ACCESS, EVIDENCE, first_break
 from gateway.services.keeper.desk import Desk
+from gateway.services.keeper.mandates import today
 
 LINE_LIMIT = 1 << 16
 Ask = dict[str, Any]
@@ -46,6 +49,7 @@ def hold(desk: Desk, ask: Ask) -> dict[str, Any]:
     fichier = _fichier(desk, ask)
     with desk.commit():
         done = desk.book.hold(fichier, str(ask.get("why") or "Retenu à la demande."), "admin")
+    desk.take_back(fichier)
     return {"id": fichier, "done": done}
 
 
@@ -54,6 +58,7 @@ def release(desk: Desk, ask: Ask) -> dict[str, Any]:
     fichier = _fichier(desk, ask)
     with desk.commit():
         done = desk.book.release(fichier, "admin")
+    desk.offer(fichier)
     return {"id": fichier, "done": done}
 
 
@@ -92,8 +97,19 @@ def verify(desk: Desk, ask: Ask) -> dict[str, Any]:
     return {"rows": rows, "breaks": {chain: word for chain, word in breaks.items() if word}}
 
 
+def mandates(desk: Desk, ask: Ask) -> dict[str, Any]:
+    """Who may sign, from the book, each mandate with whether it holds today, and who has signed."""
+    register, day = read_register(desk.book), today(desk)
+    tables = {table: [asdict(row) for row in getattr(register, table)] for table in TABLES}
+    for row, one in zip(tables["mandates"], register.mandates, strict=True):
+        row["in_force"] = one.covers(day) and one.rpps in register.holders((one.emitter,), day)
+    told = [{name: value for name, value in asdict(one).items() if name != "der"} for one in signers(desk.book)]
+    return {"rule": desk.settings.mandate_rule, "today": day, **tables, "signers": told}
+
+
 ADMIN: Mapping[str, Act] = {
     "hold": hold, "release": release, "resend": resend, "redeliver": redeliver, "verify": verify,
+    "mandates": mandates,
 }  # fmt: skip
 STATUS: Mapping[str, Act] = {}
 """The page asks nothing of the keeper yet: it reads the board."""

@@ -17,11 +17,13 @@ from typing import Any
 
 from gateway.book.board import Board
 from gateway.book.doors import Door
+from gateway.book.mandates import declare
 from gateway.book.moves import Book
 from gateway.book.parts import Parts
 from gateway.config import Paths, setting
-from gateway.errors import Scope
+from gateway.errors import Refused, Scope
 from gateway.fichier import State
+from gateway.formats.mandates import RULES, Absence, Card, Emitter, Mandate, Practitioner, Register
 from gateway.process.runtime import Runtime
 from gateway.services.keeper.keys import Keys, Trust, read_keys, read_trust
 
@@ -37,6 +39,24 @@ class KeeperSettings:
     retry_s: float = setting(30.0, "premier délai avant un nouvel essai sur un fichier, en secondes")
     retry_max_s: float = setting(3600.0, "délai maximal entre deux essais, en secondes")
     free_min: int = setting(200 << 20, "espace disque libre sous lequel la passerelle le dit, en octets")
+    mandate_rule: str = setting("required", "required : nul ne signe sans mandat ; open : toute carte présente signe")
+    practitioners: tuple[Practitioner, ...] = setting((), "qui signe ici : rpps, name, since, until (docs/mandats.md)")
+    emitters: tuple[Emitter, ...] = setting(
+        (), "numéros d'émetteur du cabinet : number, rpps du titulaire, since, until"
+    )
+    cards: tuple[Card, ...] = setting((), "cartes admises, pour qui en déclare : certificate, rpps, since, until")
+    mandates: tuple[Mandate, ...] = setting((), "qui signe pour quel numéro : rpps, emitter, role, since, until")
+    absences: tuple[Absence, ...] = setting((), "absences déclarées : rpps, since, until")
+
+    def __post_init__(self) -> None:
+        if self.mandate_rule not in RULES:
+            text = f"[keeper] mandate_rule : « {self.mandate_rule} » n'est ni {' ni '.join(RULES)}."
+            raise Refused("CFG-008", text, Scope.BOX)
+        self.register()  # what does not hold together is refused with the file, not at the first signature
+
+    def register(self) -> Register:
+        """The tables of who may sign."""
+        return Register(self.practitioners, self.emitters, self.cards, self.mandates, self.absences)
 
 
 class Desk:
@@ -53,6 +73,7 @@ class Desk:
         )
         self.keys: Keys = read_keys(paths)
         self.trust: Trust = read_trust(paths)
+        self.register = settings.register()
         self.boot = BOOT.read_text().strip()
         self.unreadable: set[str] = set()
         """Entries of ``new/`` that box-seal does not open: left where they are, and said."""
@@ -63,13 +84,14 @@ class Desk:
             door.sweep()
         with self.book.transaction():
             died = self.book.settle_claims(self.boot)
+            declare(self.book, self.register)
         for fichier in died:
             self.runtime.log("warning", f"interrupted while working on {fichier}")
         self.parts.sweep(self.book.named_parts())
         self.board.rebuild(self.book)
         for row in self.book.connection.execute("SELECT * FROM fichiers").fetchall():
-            if row["state"] == State.SEALED:
-                self.offer(row["id"])
+            self.offer(row["id"])
+            self.take_back(row["id"])
             self.say(row["id"])
         for row in self.book.connection.execute(
             "SELECT * FROM returns WHERE delivery <> '' AND picked = ''"
@@ -107,11 +129,17 @@ class Desk:
     # -- what follows from the book, and may be done again
 
     def offer(self, fichier: str) -> None:
-        """Offer the sealed part of a fichier to forward, under the name that says which seal it is."""
+        """Offer the sealed part of a fichier that is not held to forward, under the name that says which seal it is."""
         row = self.book.fichier(fichier)
-        if row is not None and row["state"] == State.SEALED:
+        if row is not None and row["state"] == State.SEALED and not row["held_since"]:
             part = self.book.part(fichier, "sealed")
             self.outgoing.link(entry_name(fichier, row["transmission"], row["seal"]), self.parts.file(part.digest))
+
+    def take_back(self, fichier: str) -> None:
+        """Withdraw what was offered of a fichier that is held since; a transfer under way goes on."""
+        row = self.book.fichier(fichier)
+        if row is not None and row["state"] == State.SEALED and row["held_since"]:
+            self.outgoing.withdraw(entry_name(fichier, row["transmission"], row["seal"]))
 
     def hand_out(self, key: str) -> None:
         """Offer a return to intake, unless it was picked up.
@@ -161,6 +189,13 @@ class Desk:
         short = free < self.settings.free_min
         text = f"Il ne reste que {free >> 20} Mio sur le disque de la passerelle." if short else ""
         self.condition(Scope.BOX, "disk", "BOX-002" if short else "", text)
+
+    def told(self, scope: Scope, name: str) -> tuple[str, dict[str, Any]]:
+        """Code and detail of a condition as it was last stated; '' is well."""
+        row = self.book.connection.execute(
+            "SELECT code, detail FROM conditions WHERE scope = ? AND name = ?", (scope, name)
+        ).fetchone()
+        return (row["code"], json.loads(row["detail"])) if row else ("", {})
 
     def condition(self, scope: Scope, name: str, code: str, text: str, detail: dict[str, Any] | None = None) -> None:
         """State a condition; nothing is written when it says what it said before."""

@@ -21,6 +21,7 @@ from gateway.services.keeper.commands import ADMIN, STATUS, pick_up, serve_comma
 from gateway.services.keeper.desk import Desk, KeeperSettings
 from gateway.services.keeper.returns import take_arrived
 from gateway.services.keeper.sealing import seal
+from gateway.services.keeper.signers import Review
 from gateway.services.keeper.signing import sign_waiting
 
 
@@ -43,9 +44,11 @@ async def run(runtime: Runtime, paths: Paths, settings: KeeperSettings) -> None:
 
 async def _turns(desk: Desk) -> None:
     """The main loop: facts first, then work, oldest fichier first."""
+    review = Review(desk)
     while not desk.runtime.stop.is_set():
         await take_arrived(desk)
         take_new(desk)
+        review.look()
         await _work(desk)
         desk.look_after_box()
         desk.runtime.alive()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
+from dataclasses import asdict
 from typing import Any
 
 from gateway.card.client import CardClient
@@ -19,43 +20,59 @@ from gateway.envelope.attributes import read_attributes
 from gateway.envelope.certificates import Use, holder
 from gateway.errors import Deferred, Refused, Scope, Trouble
 from gateway.fichier import State, Verb
+from gateway.formats.mandates import ABSENT, Mandate
+from gateway.services.keeper import mandates
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.sealing import ALGORITHM, pack_signature, signature_of
+from gateway.services.keeper.signers import record as record_signer
+from gateway.services.keeper.signers import state_ends
 
 WAIT_S = 1.0
 
 
 async def sign_waiting(desk: Desk, client: CardClient) -> None:
     """Offer all that waits for a signature, learn how the card is, commit what was signed."""
-    rows = desk.book.waiting(State.CHECKED, time.time())
-    items = [
-        Item(row["id"], bytes.fromhex(row["digest"]), row["factures"], row["total"], row["lots"], row["emitter"], None)
-        for row in rows
-    ]
+    items = mandates.offer(desk, desk.book.waiting(State.CHECKED, time.time()))
+    mandates.state_missing(desk)
     try:
         offered = await client.offer(items, WAIT_S)
     except Deferred as trouble:
         desk.condition(Scope.CARD, "card", trouble.code, trouble.text, {"pending": len(items)})
         await desk.runtime.pause(WAIT_S)
         return
-    _state_card(desk, offered, len(items))
-    for answer in offered["signed"]:
-        try:
-            commit_signature(desk, answer)
-        except (Refused, Deferred) as trouble:
-            _put_off(desk, answer["fichier"], trouble)
-    done = [answer["fichier"] for answer in offered["signed"] if _is_signed(desk, answer["fichier"])]
-    if done:
-        await client.confirm(done)
+    _forget_decline(desk, offered["cards"], items)
+    _state_card(desk, offered, items)
+    state_ends(desk, offered["cards"])
+    settled = [answer["fichier"] for answer in offered["signed"] if _settle(desk, answer)]
+    if settled:
+        await client.confirm(settled)
 
 
-def _state_card(desk: Desk, offered: dict[str, Any], pending: int) -> None:
-    card = offered["card"]
-    detail = {key: card.get(key) for key in ("state", "holder", "serial", "tries", "valid_until")} | {
-        "pending": pending
-    }
-    well = card["state"] in ("ready", "signing") or (pending == 0 and card["state"] == "locked")
-    desk.condition(Scope.CARD, "card", "" if well else card["code"], "" if well else card["text"], detail)
+def _settle(desk: Desk, answer: dict[str, Any]) -> bool:
+    """Commit one answer, or say why not; True when the card need not keep it."""
+    fichier = answer["fichier"]
+    try:
+        commit_signature(desk, answer)
+    except Refused as refusal:
+        _decline(desk, answer, refusal)
+        return True
+    except Deferred as trouble:
+        _put_off(desk, fichier, trouble)
+    return _is_signed(desk, fichier)
+
+
+def _state_card(desk: Desk, offered: dict[str, Any], items: list[Item]) -> None:
+    """The rungs of the ladder that the card service sees, and whether a card that is needed is there."""
+    fitting = mandates.fitting(offered["cards"], items)
+    card = fitting or offered["card"]
+    told = {key: card.get(key) for key in ("state", "holder", "serial", "tries", "valid_until")}
+    told |= {"pending": len(items), "wanted": mandates.wanted(desk.register, items)}
+    if items and fitting is None and card["state"] in mandates.PRESENT:
+        text = f"La carte de {card['holder']} est dans le lecteur, mais elle ne peut pas signer ces fichiers."
+        desk.condition(Scope.CARD, "card", "MND-005", text, told | {"state": "wrong-card"})
+        return
+    well = card["state"] in ("ready", "signing") or (not items and card["state"] == "locked")
+    desk.condition(Scope.CARD, "card", "" if well else card["code"], "" if well else card["text"], told)
 
 
 def _is_signed(desk: Desk, fichier: str) -> bool:
@@ -64,10 +81,28 @@ def _is_signed(desk: Desk, fichier: str) -> bool:
 
 
 def _put_off(desk: Desk, fichier: str, trouble: Trouble) -> None:
-    """A signature that cannot be accepted stops at its scope; the fichier waits, signed by nobody."""
+    """A signature that cannot be accepted now stops at its scope; the fichier waits, signed by nobody."""
     with desk.commit():
         desk.book.defer(fichier, Deferred(trouble.code, trouble.text, Scope.CARD), time.time() + desk.settings.retry_s)
-        desk.book.state_condition(Scope.CARD, "card", trouble.code, trouble.text)
+        desk.book.state_condition(Scope.CARD, "signature", trouble.code, trouble.text)
+
+
+def _decline(desk: Desk, answer: dict[str, Any], refusal: Refused) -> None:
+    """A signature that is never accepted: journaled, said, and the fichier waits for another."""
+    certificate = base64.b64decode(answer["certificate"])
+    fact = {"verb": "decline", "code": refusal.code, "certificate": hashlib.sha256(certificate).hexdigest()}
+    with desk.commit():
+        desk.book.record(answer["fichier"], fact)
+        if refusal.code == ABSENT:
+            mandates.alarm(desk, holder(certificate).rpps, refusal)
+    _put_off(desk, answer["fichier"], refusal)
+
+
+def _forget_decline(desk: Desk, cards: list[dict[str, Any]], items: list[Item]) -> None:
+    """What was said of a signature is over with its card, or with what waited for it."""
+    code, _ = desk.told(Scope.CARD, "signature")
+    if code and (not items or all(card["state"] not in mandates.PRESENT for card in cards)):
+        desk.condition(Scope.CARD, "signature", "", "")
 
 
 def commit_signature(desk: Desk, answer: dict[str, Any]) -> None:
@@ -76,17 +111,23 @@ def commit_signature(desk: Desk, answer: dict[str, Any]) -> None:
     row = desk.book.fichier(fichier)
     if row is None or row["state"] != State.CHECKED:
         return
-    verify_answer(desk, row, answer)
+    held = verify_answer(desk, row, answer)
     part = desk.parts.add_bytes(pack_signature(answer))
-    signer = base64.b64decode(answer["certificate"])
+    certificate = base64.b64decode(answer["certificate"])
     with desk.commit():
+        signer = record_signer(desk, certificate)
         desk.book.name_part(fichier, "signature", part)
-        fact = {"part": part.digest, "certificate": hashlib.sha256(signer).hexdigest(), "rpps": holder(signer).rpps}
-        desk.book.move(fichier, Verb.SIGN, fact)
+        fact = {
+            "part": part.digest, "certificate": signer, "rpps": holder(certificate).rpps,
+            "role": " et ".join(dict.fromkeys(mandate.role for mandate in held)),
+            "mandates": [asdict(mandate) for mandate in held],
+        }  # fmt: skip
+        desk.book.move(fichier, Verb.SIGN, fact, signer=signer)
+        desk.book.state_condition(Scope.CARD, "signature", "", "")
 
 
-def verify_answer(desk: Desk, row: Any, answer: dict[str, Any]) -> None:
-    """The card was there (its own challenge-response), it signed these bytes, and its holder may."""
+def verify_answer(desk: Desk, row: Any, answer: dict[str, Any]) -> tuple[Mandate, ...]:
+    """The card was there (its own challenge-response), it signed these bytes, its holder might: by these mandates."""
     now = desk.book.clock()
     proof = answer["authentication"]
     certificate = base64.b64decode(proof["certificate"])
@@ -105,3 +146,4 @@ def verify_answer(desk: Desk, row: Any, answer: dict[str, Any]) -> None:
         raise Refused("SIG-002", "La carte a signé d'autres totaux que ceux de ce fichier.", Scope.CARD)
     if holder(certificate).rpps != holder(signature.certificate).rpps:
         raise Refused("SIG-003", "La carte présente et la signature n'ont pas le même titulaire.", Scope.CARD)
+    return mandates.check_signer(desk, row["id"], signature.certificate, attributes.at)

@@ -1,0 +1,209 @@
+"""Who may sign for whom: dated tables of practitioners, emitter numbers, cards, mandates and absences.
+
+Rules.  A mandate is declared, never derived from an RPPS number.  A row holds from its first day to its last, both
+included, in days of Paris; '' leaves that end open.  One person signs a fichier for all its emitters; documents
+name no emitter, and any mandate of the day serves.  Whoever is declared absent signs nothing; who has declared
+cards signs with those alone.
+
+Pure: it knows neither where the tables are kept nor what a card is; the day is an argument.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, fields
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from gateway.errors import Refused, Scope
+from gateway.formats.words import day as day_words
+
+ROLES = ("titulaire", "remplaçant", "secrétariat")
+RULES = ("required", "open")
+"""Whether a signature needs a mandate, or any card whose holder is not absent may sign."""
+
+ABSENT = "MND-003"
+"""Code of a signature by who is declared absent: an alarm."""
+
+_PARIS = ZoneInfo("Europe/Paris")
+_FORMS = {
+    "rpps": (r"[0-9]{11}", "onze chiffres"),
+    "emitter": (r"[0-9]{9}", "neuf chiffres"),
+    "number": (r"[0-9]{9}", "neuf chiffres"),
+    "certificate": (r"[0-9a-f]{64}", "un SHA-256 en hexadécimal"),
+    "role": ("|".join(ROLES), f"{', '.join(ROLES[:-1])} ou {ROLES[-1]}"),
+}
+"""Form of a column, as a regular expression and in words."""
+
+
+def day_of(at: datetime) -> str:
+    """The day of Paris, 'YYYY-MM-DD', in which the aware moment ``at`` lies."""
+    return at.astimezone(_PARIS).date().isoformat()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dated:
+    """A row and its days; Refused MND-006 (scope box) where a column has not its form."""
+
+    since: str = field(default="", metadata={"doc": "premier jour, AAAA-MM-JJ ; vide : depuis toujours"})
+    until: str = field(default="", metadata={"doc": "dernier jour, AAAA-MM-JJ ; vide : sans fin"})
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            pattern, words = _FORMS.get(one.name, (".*", ""))
+            if not re.fullmatch(pattern, value):
+                raise _misfit(f"« {value} » n'est pas une valeur de « {one.name} » ({words})")
+        for value in filter(None, (self.since, self.until)):
+            _check_day(value)
+        if self.until and self.until < self.since:
+            raise _misfit(f"le dernier jour ({self.until}) précède le premier ({self.since})")
+
+    def covers(self, day: str) -> bool:
+        """Whether the row holds on ``day``."""
+        return self.since <= day and (not self.until or day <= self.until)
+
+
+def _check_day(value: str) -> None:
+    try:
+        sound = date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        sound = False
+    if not sound:
+        raise _misfit(f"« {value} » n'est pas un jour (AAAA-MM-JJ)")
+
+
+def _misfit(words: str) -> Refused:
+    return Refused("MND-006", f"Mandats : {words}.", Scope.BOX)
+
+
+@dataclass(frozen=True)
+class Practitioner(Dated):
+    """A person who may come to sign here."""
+
+    rpps: str = field(metadata={"doc": "numéro RPPS, onze chiffres"})
+    name: str = field(metadata={"doc": "nom, tel que la page le montre"})
+
+
+@dataclass(frozen=True)
+class Emitter(Dated):
+    """A number under which the practice invoices, and whose it is."""
+
+    number: str = field(metadata={"doc": "numéro d'émetteur, neuf chiffres"})
+    rpps: str = field(metadata={"doc": "RPPS de son titulaire"})
+
+
+@dataclass(frozen=True)
+class Card(Dated):
+    """A card by the SHA-256 of its signature certificate."""
+
+    certificate: str = field(metadata={"doc": "SHA-256 du certificat de signature"})
+    rpps: str = field(metadata={"doc": "RPPS de son porteur"})
+
+
+@dataclass(frozen=True)
+class Mandate(Dated):
+    """Who may sign for an emitter, as what."""
+
+    rpps: str = field(metadata={"doc": "RPPS de qui signe"})
+    emitter: str = field(metadata={"doc": "numéro d'émetteur pour lequel il signe"})
+    role: str = field(metadata={"doc": "titulaire, remplaçant ou secrétariat"})
+
+
+@dataclass(frozen=True)
+class Absence(Dated):
+    """When nobody may sign with this person's card."""
+
+    rpps: str = field(metadata={"doc": "RPPS de l'absent"})
+
+
+def mandates_of(mandates: Iterable[Mandate], rpps: str, emitters: Collection[str], day: str) -> tuple[Mandate, ...]:
+    """The mandate of ``rpps`` for each of ``emitters`` on ``day``, or any one for no emitter; () if one is missing."""
+    held = [one for one in mandates if one.rpps == rpps and one.covers(day)]
+    if not emitters:
+        return tuple(held[:1])
+    found = {one.emitter: one for one in reversed(held)}
+    return tuple(found[number] for number in emitters) if set(emitters) <= found.keys() else ()
+
+
+@dataclass(frozen=True)
+class Register:
+    """The five tables of a practice; Refused MND-006 where a row names whom or what no other row declares."""
+
+    practitioners: tuple[Practitioner, ...] = ()
+    emitters: tuple[Emitter, ...] = ()
+    cards: tuple[Card, ...] = ()
+    mandates: tuple[Mandate, ...] = ()
+    absences: tuple[Absence, ...] = ()
+
+    def __post_init__(self) -> None:
+        known = {one.rpps for one in self.practitioners}
+        named: tuple[Emitter | Card | Mandate | Absence, ...]
+        named = (*self.emitters, *self.cards, *self.mandates, *self.absences)
+        for one in named:
+            if one.rpps not in known:
+                raise _misfit(f"le praticien {one.rpps} n'est pas déclaré")
+        numbers = {one.number for one in self.emitters}
+        for mandate in self.mandates:
+            if mandate.emitter not in numbers:
+                raise _misfit(f"le numéro d'émetteur {mandate.emitter} n'est pas déclaré")
+
+    def name(self, rpps: str) -> str:
+        """How a person is called here; the number of who is not declared."""
+        return next((one.name for one in self.practitioners if one.rpps == rpps), f"RPPS {rpps}")
+
+    def absence(self, rpps: str, day: str) -> Absence | None:
+        """The declared absence of a person on ``day``."""
+        return next((one for one in self.absences if one.rpps == rpps and one.covers(day)), None)
+
+    def mandates_of(self, rpps: str, emitters: Collection[str], day: str) -> tuple[Mandate, ...]:
+        """As the function of this name, where person and numbers are the practice's own on that day."""
+        here = any(one.rpps == rpps and one.covers(day) for one in self.practitioners)
+        numbers = {one.number for one in self.emitters if one.covers(day)}
+        usable = (one for one in self.mandates if here and one.emitter in numbers)
+        return mandates_of(usable, rpps, emitters, day)
+
+    def mandated(self, emitters: Collection[str], day: str) -> tuple[str, ...]:
+        """RPPS numbers with a mandate for all of ``emitters``, present or not, in order."""
+        everybody = sorted({one.rpps for one in self.mandates})
+        return tuple(rpps for rpps in everybody if self.mandates_of(rpps, emitters, day))
+
+    def holders(self, emitters: Collection[str], day: str) -> tuple[str, ...]:
+        """RPPS numbers whose card may sign for all of ``emitters`` on ``day``, in order."""
+        return tuple(rpps for rpps in self.mandated(emitters, day) if self.absence(rpps, day) is None)
+
+    def check_person(self, rpps: str, certificate: str, day: str) -> None:
+        """Refused (scope card) MND-003 for who is declared absent, MND-004 for a card that is not his declared one."""
+        absence = self.absence(rpps, day)
+        if absence is not None:
+            ends = f" jusqu'au {day_words(absence.until)}" if absence.until else ""
+            text = f"La carte de {self.name(rpps)} a signé alors que son absence est déclarée{ends}."
+            raise Refused(ABSENT, text, Scope.CARD)
+        declared = [one for one in self.cards if one.rpps == rpps]
+        if declared and not any(one.certificate == certificate and one.covers(day) for one in declared):
+            text = f"La carte qui a signé n'est pas une carte déclarée de {self.name(rpps)}."
+            raise Refused("MND-004", text, Scope.CARD)
+
+    def check_mandate(self, rpps: str, emitters: Collection[str], day: str) -> tuple[Mandate, ...]:
+        """The mandates under which ``rpps`` signs for ``emitters`` on ``day``; Refused MND-002 (scope card)."""
+        found = self.mandates_of(rpps, emitters, day)
+        if not found:
+            text = f"{self.name(rpps)} n'a pas de mandat pour {emitter_words(emitters)} le {day_words(day)}."
+            raise Refused("MND-002", text, Scope.CARD)
+        return found
+
+    def missing(self, emitters: Collection[str], day: str) -> str:
+        """Why nobody may sign for ``emitters`` on ``day``, as a sentence."""
+        mandated = self.mandated(emitters, day)
+        if not mandated:
+            return f"Personne n'a de mandat pour signer pour {emitter_words(emitters)}."
+        away = " et ".join(self.name(rpps) for rpps in mandated)
+        return f"Personne d'autre que {away}, en absence déclarée, n'a de mandat pour {emitter_words(emitters)}."
+
+
+def emitter_words(emitters: Collection[str]) -> str:
+    """'l'émetteur 991038431', 'les émetteurs 1 et 2', or 'des documents' where there is none."""
+    if not emitters:
+        return "des documents"
+    return f"l{'es émetteurs' if len(emitters) > 1 else chr(39) + 'émetteur'} {' et '.join(emitters)}"

@@ -1,0 +1,112 @@
+"""The certificates of those who sign here: said before they end, and what becomes of what they signed.
+
+Rules.  Whoever's newest certificate ends within ``STEPS`` days is told, card in the reader or not.  A fichier whose
+signer's certificate is revoked or has ended before the OCT took it is held with words: the OCT would refuse it.
+It is held, not unsealed, so that the OCT's word still moves it if the line was quicker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+from cryptography import x509
+
+from gateway.book.mandates import Signer, learn, signers
+from gateway.envelope.certificates import Use, holder
+from gateway.errors import Deferred, Refused, Scope
+from gateway.fichier import State
+from gateway.formats.words import day as day_words
+from gateway.formats.words import plural
+from gateway.services.keeper import mandates
+from gateway.services.keeper.desk import Desk
+
+STEPS = (7, 14, 30, 60, 90)
+"""Days before the end of a certificate at which it is said anew."""
+
+
+class Review:
+    """What has to be looked at again at start, and when the day, the lists or the signers change."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._seen: object = None
+
+    def look(self) -> None:
+        """Nothing, or all of it."""
+        desk = self._desk
+        lists = sorted((desk.paths.trust / "crl").glob("*.crl"))
+        count = desk.book.connection.execute("SELECT count(*) FROM signers").fetchone()[0]
+        seen = (mandates.today(desk), count, [(path.name, path.stat().st_mtime_ns) for path in lists])
+        if seen != self._seen:
+            mandates.release(desk)
+            mandates.end_alarm(desk)
+            _hold_withdrawn(desk)
+            self._seen = seen
+
+
+def record(desk: Desk, certificate: bytes) -> str:
+    """Keep who signed (DER), in the transaction of the move; the SHA-256 that names the certificate."""
+    loaded, person = x509.load_der_x509_certificate(certificate), holder(certificate)
+    name = hashlib.sha256(certificate).hexdigest()
+    since, until = (each.date().isoformat() for each in (loaded.not_valid_before_utc, loaded.not_valid_after_utc))
+    learn(desk.book, Signer(name, person.rpps, f"{person.given_name} {person.surname}", since, until, certificate))
+    return name
+
+
+def _hold_withdrawn(desk: Desk) -> None:
+    """Hold what was signed under a certificate that no longer holds, and say whose newest one is revoked."""
+    refused: dict[str, Refused] = {}
+    newest: dict[str, str] = {}
+    for signer in signers(desk.book):
+        newest[signer.rpps] = signer.certificate
+        try:
+            desk.trust.check_practitioner(signer.der, Use.SIGN_FICHIER, desk.book.clock())
+        except Refused as refusal:
+            refused[signer.certificate] = refusal
+        except Deferred:
+            continue  # no list tells now: what was good stays good until one says otherwise
+    for certificate, why in refused.items():
+        _hold_signed_by(desk, certificate, why)
+    found = [refused[name] for rpps, name in newest.items() if name in refused and _signs_here(desk, rpps)]
+    revoked = next((each for each in found if each.code == "CMS-036"), None)
+    desk.condition(Scope.CARD, "revocation", revoked.code if revoked else "", revoked.text if revoked else "")
+
+
+def _hold_signed_by(desk: Desk, certificate: str, refusal: Refused) -> None:
+    rows = desk.book.connection.execute(
+        "SELECT id FROM fichiers WHERE signer = ? AND state IN (?, ?) AND held_since = ''",
+        (certificate, State.SIGNED, State.SEALED),
+    ).fetchall()
+    for row in rows:
+        with desk.commit():
+            desk.book.hold(row["id"], withdrawn_words(refusal), "keeper")
+        desk.take_back(row["id"])
+
+
+def withdrawn_words(refusal: Refused) -> str:
+    """Why a signed fichier does not go."""
+    return f"{refusal.text} Ce fichier a été signé avec lui : le concentrateur le refuserait."
+
+
+def _signs_here(desk: Desk, rpps: str) -> bool:
+    return desk.settings.mandate_rule == "open" or bool(desk.register.mandates_of(rpps, (), mandates.today(desk)))
+
+
+def state_ends(desk: Desk, cards: Iterable[dict[str, Any]]) -> None:
+    """The rung of the ladder: whose certificate ends first, the cards that lie there included."""
+    ends = {each.rpps: (each.until, each.name) for each in signers(desk.book)}
+    ends |= {card["rpps"]: (card["valid_until"], card["holder"]) for card in cards if card["rpps"]}
+    until, name = min((end for rpps, end in ends.items() if _signs_here(desk, rpps)), default=("9999-12-31", ""))
+    left = (date.fromisoformat(until) - date.fromisoformat(mandates.today(desk))).days
+    step = next((days for days in STEPS if left <= days), None)
+    if step is None:
+        desk.condition(Scope.CARD, "certificate", "", "")
+    elif left < 0:
+        text = f"Le certificat de la carte de {name} a expiré le {day_words(until)}."
+        desk.condition(Scope.CARD, "certificate", "MND-CERT-0", text)
+    else:
+        text = f"Le certificat de la carte de {name} expire le {day_words(until)}, dans {plural(left, 'jour')}."
+        desk.condition(Scope.CARD, "certificate", f"MND-CERT-{step}", text)
