@@ -15,27 +15,34 @@ import socket
 import time
 import unicodedata
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gateway.commands import pesit_options as options
 from gateway.commands.pesit_run import Tracing
-from gateway.errors import Deferred, Refused, Scope
-from gateway.link.directory import Directory, Rooms, Tell
-from gateway.link.partners import Partners
+from gateway.errors import Deferred, Refused, Scope, Trouble
+from gateway.link.client import Partner
+from gateway.link.directory import PRIVATE, Directory, Rooms, Tell
+from gateway.link.partners import PartnerEntry, Partners
+from gateway.link.relay import Relay, Route
+from gateway.link.relay_spool import Spool
 from gateway.link.server import Settings, serve
 from gateway.pesit.compression import Compression
 from gateway.pesit.framing import Framing
 from gateway.pesit.packing import Sending
 from gateway.pesit.profiles import PROFILES
 
+RETRY_S = 5.0
+"""Seconds after which a route that failed is tried again, then twice as long and so on."""
+
 WORDS = {
     "listening": "À l'écoute sur {address}, sous le nom {name}.",
     "received": "{partner} : reçu {path}, {bytes} octets (PI 12 {named}, transfert {transfer_id}).",
     "delivered": "{partner} : a relevé {name}, {bytes} octets (transfert {transfer_id}).",
     "message": "{partner} : message sur {name}, transfert {transfer_id} : {text}",
+    "postponed": "Vers {hop} : {code} {text}",
     "refused": "{partner} : refusé, {code} {text}",
 }
 
@@ -52,6 +59,7 @@ def add_serve(verbs: argparse._SubParsersAction[Any]) -> None:
     add("--partners", type=Path, metavar="FICHIER", help="les mêmes, en TOML : voir docs/pesit.md")
     add("--framing", type=Framing, choices=list(Framing), default=Framing.AUTO, help="reconnu si rien n'est dit")
     add("--name-in", type=int, choices=[12, 37, 99], default=12, help="paramètre (PI) qui nomme le fichier reçu")
+    add("--route", action="append", default=[], type=_route, metavar="NOM=URL", help="relais vers un PI 62 ; répétable")
     add("--binary", action="store_true", help="garder les octets des articles, même d'un texte")
     add("--limit", type=options.number(0, 1 << 50), default=0, metavar="OCTETS", help="taille maximale d'un fichier")
     add("--connections", type=options.number(1, 4096), default=64, metavar="N", help="liaisons simultanées")
@@ -64,6 +72,13 @@ def add_serve(verbs: argparse._SubParsersAction[Any]) -> None:
     options.add_tls(parser)
     options.add_common(parser)
     parser.set_defaults(act=serve_directory, pre_connection=None)
+
+
+def _route(text: str) -> tuple[str, options.Where]:
+    name, found, address = text.partition("=")
+    if not (name and found):
+        raise argparse.ArgumentTypeError("NOM=pesit://IDENTIFIANT:MOT_DE_PASSE@HÔTE:PORT/SERVEUR attendu")
+    return name, options.where(address)
 
 
 def _listen(text: str) -> tuple[str, int]:
@@ -82,8 +97,8 @@ def serve_directory(arguments: argparse.Namespace) -> int:
         directory = _directory(arguments, partners, tell)
         host, port = sock.getsockname()[:2]
         tell("listening", {"address": f"{host}:{port}", "port": port, "name": arguments.name})
-        until = partial(serve, [sock], directory, _settings(arguments), context, watch=tracing.observer)
-        return asyncio.run(_serve(until))
+        calls = partial(serve, [sock], settings=_settings(arguments), ssl_context=context, watch=tracing.observer)
+        return asyncio.run(_serve(arguments, directory, calls, tell))
 
 
 def _directory(arguments: argparse.Namespace, partners: Partners, tell: Tell) -> Directory:
@@ -126,7 +141,7 @@ def _listening(host: str, port: int) -> socket.socket:
         raise Deferred("PES-LISTEN", text, Scope.BOX) from None
 
 
-async def _serve(until: Callable[..., Any]) -> int:
+async def _serve(arguments: argparse.Namespace, directory: Directory, calls: Callable[..., Any], tell: Tell) -> int:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     signals: list[int] = []
 
@@ -136,8 +151,38 @@ async def _serve(until: Callable[..., Any]) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ask, number)
-    await until(stop=stop)
+    if arguments.route:
+        with closing(Spool(arguments.directory / PRIVATE / "relay")) as spool:
+            await _relay(Relay(directory, frozenset({arguments.name}), _routes(arguments), spool,
+                               retry_s=RETRY_S, said=partial(_said, tell)), calls, stop)  # fmt: skip
+    else:
+        await calls(application=directory, stop=stop)
     return 128 + signal.SIGINT if signal.SIGINT in signals else 0
+
+
+async def _relay(relay: Relay[PartnerEntry], calls: Callable[..., Any], stop: asyncio.Event) -> None:
+    """Answer calls and hand on what is for others, until ``stop``."""
+    handing_on = asyncio.create_task(relay.run())
+    try:
+        await calls(application=relay, stop=stop)
+    finally:
+        handing_on.cancel()
+        with suppress(asyncio.CancelledError):
+            await handing_on
+
+
+def _routes(arguments: argparse.Namespace) -> dict[str, Route]:
+    profile = PROFILES[arguments.profile]
+    routes = {}
+    for name, to in arguments.route:
+        partner = Partner(to.host, to.port, to.identifier, to.server, to.password, timers=options.timers_of(arguments))
+        context = options.calling_context(arguments) if to.secured else None
+        routes[name] = Route(partner.like(profile, secured=to.secured), context)
+    return routes
+
+
+def _said(tell: Tell, hop: str, cause: Trouble) -> None:
+    tell("postponed", {"hop": hop, "code": cause.code, "text": cause.text})
 
 
 def _tell(kind: str, values: Mapping[str, Any], *, as_json: bool) -> None:

@@ -58,7 +58,7 @@ class Server:
         log = (self.path / "log").open("a+")
         at = log.seek(0, 2)
         self.child = subprocess.Popen(list(map(str, command)), stdout=log, stderr=subprocess.STDOUT, text=True)
-        while "\n" not in (line := (self.path / "log").read_text()[at:]):
+        while "\n" not in (line := (self.path / "log").read_bytes()[at:].decode()):
             assert self.child.poll() is None, line
             time.sleep(0.02)
         self.port = json.loads(line.splitlines()[0])["port"]
@@ -453,3 +453,29 @@ def test_a_file_that_changed_is_not_taken_up(server: Server, big: bytes, tmp_pat
 
 def test_a_restart_of_nothing_is_a_new_transfer(server: Server, file: Path) -> None:
     assert told("send", file, "--to", server.url(), "--as", "A", "--restart")["restarted_from"] == 0
+
+
+# --- store and forward ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fact("F-130", "F-131")
+def test_a_relay_hands_a_file_on_even_when_the_next_node_comes_later(tmp_path: Path, file: Path) -> None:
+    for name in ("far", "near"):
+        (tmp_path / name).mkdir()
+    with serving(tmp_path / "far") as far:
+        far.end()  # its port is known, and nobody is there
+        route = f"FAR={far.url().replace('/SRV', '/FAR')}"
+        with serving(tmp_path / "near", "--route", route) as near:
+            told("send", file, "--to", near.url(), "--as", "FSE", "--origin", "BOX", "--final", "FAR")
+            near.end(signal.SIGKILL)
+            near.start()
+            far.words = [*far.words, "--name", "FAR"]
+            far.start()
+            end = time.monotonic() + 40
+            while not (tmp_path / "far/in/FSE").exists():
+                assert time.monotonic() < end
+                time.sleep(0.1)
+            assert far.received("FSE") == CONTENT
+            assert list((tmp_path / "near/in").glob("FSE*")) == []
+            lost = told("send", file, "--to", near.url(), "--as", "LOST", "--final", "NOBODY", code=65)
+            assert "NOBODY" in str(lost)
