@@ -25,7 +25,7 @@ from bench.rows import row
 REPO = Path(__file__).resolve().parents[1]
 GATEWAY = [sys.executable, "-m", "gateway"]
 LARGE = 256 << 20
-SLOW_SIZE = 64 << 20
+SLOW_SIZE = 128 << 20
 SLOW_RATE, SLOW_DELAY = 100e6 / 8, 0.025
 """100 Mbit/s, 50 ms there and back."""
 SMALL_FILES, SMALL_SIZE = 10_000, 4096
@@ -200,7 +200,7 @@ def over_loopback(root: Path, pki: Path) -> list[dict[str, Any]]:
 
 
 def over_a_slow_line(root: Path) -> list[dict[str, Any]]:
-    """64 MB through 100 Mbit/s and 50 ms, with the default window."""
+    """128 MB through 100 Mbit/s and 50 ms, with the default window."""
     file = root / "slow"
     file.write_bytes(os.urandom(SLOW_SIZE))
     (root / "slow-in").mkdir()
@@ -215,7 +215,7 @@ def over_a_slow_line(root: Path) -> list[dict[str, Any]]:
         finally:
             line.terminate()
             line.wait()
-    return [row("PeSIT, 64 MB, 100 Mbit/s, 50 ms", rate(ours, SLOW_SIZE), "MB/s", "the line", SLOW_RATE / 1e6)]
+    return [row("PeSIT, 128 MB, 100 Mbit/s, 50 ms", rate(ours, SLOW_SIZE), "MB/s", "the line", SLOW_RATE / 1e6)]
 
 
 def many_small(root: Path) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ class ForwardSettings:
     tls: bool = setting(True, "TLS avec certificat client")
     sync_kb: int = setting(128, "intervalle des points de synchronisation, en Kio")
     window: int = setting(4, "points de synchronisation non acquittés au plus")
-    article: int = setting(16384, "longueur d'article, en octets")
+    article: int = setting(61440, "longueur d'article, en octets")
     retry_s: float = setting(5.0, "premier délai après une coupure, en secondes")
     retry_max_s: float = setting(300.0, "délai maximal entre deux essais, en secondes")
     refused_s: float = setting(3600.0, "délai après un refus (mot de passe, certificat, clé), en secondes")
