@@ -13,6 +13,11 @@ from virtual_cps import files
 
 from gateway.card.proof import digest_info
 
+VERSION = subprocess.run(["opensc-tool", "--info"], capture_output=True, text=True, check=True).stdout
+FORGETS = pytest.mark.skipif(
+    "OpenSC 0.26" in VERSION,
+    reason="OpenSC 0.26 frees each security object that it has parsed (iasecc_sdo_parse): it logs into no IAS-ECC card",
+)
 ENGINES = [*Path("/usr/lib").glob("*/engines-3/pkcs11.so")]
 LOGIN = ["pkcs11-tool", "--login", "--pin", "1234"]
 SIGN_ID, LOGIN_ID = files.key_identifier(1).hex(), files.key_identifier(2).hex()
@@ -34,6 +39,7 @@ class TestOpenSC:
             assert f"Application '{label}':\n\tAID: {aid.hex().upper()}\n" in said
         assert said.count(f"DDO: 4F0D{files.AID_CONTACT.hex().upper()}") == 2
 
+    @FORGETS
     def test_codes(self, apart: Pcscd) -> None:
         said = run(apart, "iasecc-tool", "--list-sdos", "1").stdout
         assert "contact ACLs:\tF3:00:00:13:FF:00" in said
@@ -55,6 +61,7 @@ class TestOpenSC:
         ).stdout
         assert der == pki.certificate(f"practitioners/{DOCTOR}/{use}")
 
+    @FORGETS
     def test_login_and_sign(self, apart: Pcscd, pki: Pki, tmp_path: Path) -> None:
         """The authentication key, through PKCS#11, verified by openssl."""
         content, info, signature = (tmp_path / name for name in ("content", "info", "signature"))
@@ -69,6 +76,7 @@ class TestOpenSC:
         verified = run(apart, "openssl", "dgst", "-sha256", "-verify", public, "-signature", signature, content)
         assert verified.stdout == "Verified OK\n"
 
+    @FORGETS
     def test_tokens_and_objects(self, apart: Pcscd) -> None:
         slots = run(apart, "pkcs11-tool", "-L").stdout
         assert "Code porteur de la carte CPX" in slots
@@ -79,6 +87,7 @@ class TestOpenSC:
         for label in ("CPS_PRIV_SIG", "CPS_PRIV_AUT", *(one.label for one in files.DATA_OBJECTS)):
             assert label in all_of_them
 
+    @FORGETS
     def test_data_objects(self, apart: Pcscd) -> None:
         read = ["pkcs15-tool", "--read-data-object"]
         activity = next(one for one in files.DATA_OBJECTS if one.label == "CPS_ACTIVITY_01_PS")
@@ -86,6 +95,7 @@ class TestOpenSC:
         opened = run(apart, *read, activity.label, "--verify-pin", "--pin", "1234").stdout
         assert activity.content.hex(" ").upper() in opened
 
+    @FORGETS
     def test_its_own_test(self, apart: Pcscd) -> None:
         """Signature and decryption by the authentication key; an error there may be is OpenSC's own (next test)."""
         said = run(apart, *LOGIN, "--test").stdout
@@ -93,12 +103,14 @@ class TestOpenSC:
         assert "testing key 1 (CPS_PRIV_AUT) with 1 mechanism\n    RSA-PKCS: OK" in signed
         assert "RSA-PKCS: OK" in decrypted
 
+    @FORGETS
     def test_what_opensc_cannot_do(self, apart: Pcscd, tmp_path: Path) -> None:
         """The signature key: OpenSC >= 0.22 with OpenSSL 3 refuses before it asks the card; our client proves it."""
         (tmp_path / "content").write_bytes(b"x")
         done = run(apart, *LOGIN, "--sign", "-m", "SHA256-RSA-PKCS", "--id", SIGN_ID, "-i", tmp_path / "content")
         assert done.returncode == 0 or "CKR_FUNCTION_NOT_SUPPORTED" in done.stderr + done.stdout
 
+    @FORGETS
     @pytest.mark.skipif(not ENGINES, reason="needs libengine-pkcs11-openssl")
     def test_openssl_signs_with_the_card(self, apart: Pcscd, pki: Pki, tmp_path: Path) -> None:
         content, signature, public = (tmp_path / name for name in ("content", "signature", "public.pem"))
@@ -113,6 +125,7 @@ class TestOpenSC:
         verified = run(apart, "openssl", "dgst", "-sha256", "-verify", public, "-signature", signature, content)
         assert verified.stdout == "Verified OK\n"
 
+    @FORGETS
     def test_codes_change_block_and_unblock(self, apart: Pcscd, inserted: InsertedCard) -> None:
         def kept() -> dict[str, int]:
             return dict(json.loads(inserted.state.read_text())["tries"])
