@@ -14,9 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -164,9 +165,15 @@ def by_raw_tcp(file: Path, out: Path) -> Run:
 # -- the measurements
 
 
-def best(runs: list[Run]) -> Run:
-    """The fastest of some runs: the others tell of the machine."""
-    return min(runs, key=lambda run: run.seconds)
+def best(run: Callable[[], Run], leaves: Path) -> Run:
+    """The fastest of three runs, each begun with nothing left to write: the others tell of the machine."""
+    runs = []
+    for _ in range(3):
+        for left in [path for path in leaves.glob("*") if path.is_file()]:
+            left.unlink()
+        os.sync()
+        runs.append(run())
+    return min(runs, key=lambda one: one.seconds)
 
 
 def rate(run: Run, size: int) -> float:
@@ -179,9 +186,11 @@ def over_loopback(root: Path, pki: Path) -> list[dict[str, Any]]:
     file, one = root / "large", root / "one"
     file.write_bytes(os.urandom(1 << 20) * (LARGE >> 20))
     one.write_bytes(b"x")
-    raw = best([by_raw_tcp(file, root / "raw") for _ in range(3)])
+    landing = root / "landing"
+    landing.mkdir()
+    raw = best(lambda: by_raw_tcp(file, landing / "raw"), landing)
     with sshd(root) as sftp:
-        ssh = best([by_sftp(sftp, f"put -f {file} {root}/sftp\n") for _ in range(3)])
+        ssh = best(lambda: by_sftp(sftp, f"put -f {file} {landing}/sftp\n"), landing)
     rows = []
     for words, keys in (("clear", None), ("TLS", pki)):
         port = free_port()
@@ -189,7 +198,7 @@ def over_loopback(root: Path, pki: Path) -> list[dict[str, Any]]:
         with running(serve_command(port, root / words, keys), port) as server:
             small = timed(send_command(one, port, keys))
             idle = resident(server.pid, "VmRSS")
-            ours = best([timed(send_command(file, port, keys)) for _ in range(3)])
+            ours = best(partial(timed, send_command(file, port, keys)), root / words)
             grown = max(ours.resident - small.resident, resident(server.pid, "VmHWM") - idle)
         rows += [
             row(f"PeSIT, 256 MB, {words}", rate(ours, LARGE), "MB/s", "OpenSSH sftp", rate(ssh, LARGE)),

@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -23,6 +23,7 @@ import pytest
 from made_up_board import MadeUp, made_up_day
 
 from gateway.book.moves import utc_now
+from gateway.card.condition import Condition
 from gateway.config import Paths
 from gateway.fichier import State
 from gateway.leds import LAMPS, make_folder
@@ -30,17 +31,20 @@ from gateway.process.runtime import Runtime
 from gateway.services import status
 from gateway.services.status import StatusSettings, run
 
-ROOT = "ab" * 32
+ROOT, OTHER_ROOT = "ab" * 32, "cd" * 32
 PAGES = ("/", "/fichiers", "/lots", "/factures", "/retours")
 API = ("status", "fichiers", "lots", "factures", "returns")
 
 
 @dataclass
 class Card:
-    """The script of a card service: what it says, and what it was asked."""
+    """The script of a card service: what it says of each card, and what it was asked.
 
-    items: list[dict[str, Any]] = field(default_factory=list)
-    state: dict[str, Any] = field(default_factory=dict)
+    A code that is to be typed on the reader is typed once ``typed`` is set.
+    """
+
+    views: list[dict[str, Any]] = field(default_factory=list)
+    typed: threading.Event = field(default_factory=threading.Event)
     answer: dict[str, Any] = field(default_factory=lambda: {"ok": True})
     asked: list[dict[str, Any]] = field(default_factory=list)
     gone: bool = False
@@ -49,22 +53,41 @@ class Card:
         while (line := await reader.readline()) and not self.gone:
             ask = json.loads(line)
             self.asked.append(ask)
-            pending = {"card": self.state, "root": ROOT, "items": self.items, "policy": "this-batch"}
+            if ask["op"] != "pending" and not ask["pin"]:
+                await asyncio.to_thread(self.typed.wait, 10)
+            first = self.views[0] if self.views else NOBODY
+            pending = {**first, "cards": self.views}
             writer.write(json.dumps(pending if ask["op"] == "pending" else self.answer).encode() + b"\n")
             await writer.drain()
         writer.close()
 
-    def wait_for(self, fichier: str, tries: int = 3) -> None:
+    def wait_for(self, fichier: str, tries: int = 3, pad: bool = False) -> None:
         """A card in the reader, and one fichier to sign."""
-        self.state = {
-            "state": "locked", "code": "CPS-LOCKED", "text": "Carte insérée : le code porteur est attendu.",
-            "holder": "Dr Élise Martin", "serial": "4321", "tries": tries, "valid_until": "2028-01-01",
-        }  # fmt: skip
-        self.items = [{"fichier": fichier, "count": 41, "total": 231840, "lots": 3, "emitter": "751012345"}]
+        item = {"fichier": fichier, "count": 41, "total": 231840, "lots": 3, "emitter": "751012345", "holders": []}
+        self.views = [_view("Dr Élise Martin", "4321", ROOT, [item], tries, pad)]
+
+    def and_for(self, fichier: str, tries: int = 3, pad: bool = False) -> None:
+        """A second card in a reader of its own, and one fichier that is hers to sign."""
+        item = {"fichier": fichier, "count": 7, "total": 9900, "lots": 1, "emitter": "751012345", "holders": []}
+        self.views.append(_view("Dr Paul Durand", "8765", OTHER_ROOT, [item], tries, pad))
 
     @property
     def unlocks(self) -> list[dict[str, Any]]:
         return [ask for ask in self.asked if ask["op"] != "pending"]
+
+
+def _view(holder: str, serial: str, root: str, items: list[dict[str, Any]], tries: int, pad: bool) -> dict[str, Any]:
+    locked = Condition(
+        "locked", "CPS-LOCKED", "Carte insérée : le code porteur est attendu.", holder, serial, tries, "2028-01-01",
+        pad=pad,
+    )  # fmt: skip
+    return {"card": asdict(locked), "root": root, "items": items, "policy": "this-batch"}
+
+
+NOBODY: dict[str, Any] = {
+    "card": asdict(Condition("absent", "CPS-ABSENT", "Aucune carte dans le lecteur : insérez la carte CPS.")),
+    "root": ROOT, "items": [], "policy": "this-batch",
+}  # fmt: skip
 
 
 @dataclass
@@ -95,13 +118,20 @@ class Service:
         assert response.status == status, text
         return json.loads(text)
 
-    def sign(self, origin: str | None = "same", **fields: str) -> tuple[http.client.HTTPResponse, str]:
-        """Submit the form of the first page, as a browser would, with changed fields."""
-        form = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', self.ask("/")[1]))
+    def forms(self) -> list[dict[str, str]]:
+        """What each form of the first page sends unasked; the code is empty where there is one to type."""
+        found = re.findall(r'<form method="post".*?</form>', self.ask("/")[1], re.DOTALL)
+        hidden = r'type="hidden" name="(\w+)" value="([^"]*)"'
+        return [dict(re.findall(hidden, form)) | ({"code": ""} if 'name="code"' in form else {}) for form in found]
+
+    def sign(self, origin: str | None = "same", which: int = 0, **fields: str) -> tuple[http.client.HTTPResponse, str]:
+        """Submit a form of the first page, as a browser would, with changed fields."""
+        form = self.forms()[which]
+        typed = {"code": "1234"} if "code" in form else {}
         headers = {"content_type": "application/x-www-form-urlencoded"}
         if origin is not None:
             headers["origin"] = f"http://127.0.0.1:{self.port}" if origin == "same" else origin
-        return self.ask("/signature", "POST", urlencode({**form, "code": "1234", **fields}).encode(), **headers)
+        return self.ask("/signature", "POST", urlencode({**form, **typed, **fields}).encode(), **headers)
 
     def burning(self) -> set[str]:
         return {name for name in LAMPS if (self.leds / name / "brightness").read_text() == "1"}

@@ -10,10 +10,9 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
-from status_bench import API, PAGES, ROOT, Service
+from status_bench import API, PAGES, Service
 
 from gateway.errors import Scope
 from gateway.fichier import State
@@ -40,6 +39,9 @@ def test_the_first_page_says_how_things_stand(service: Service, day: dict[State,
 
 @pytest.mark.parametrize("path", [*PAGES, "/nothing"])
 def test_pages_are_accessible_and_need_no_script(service: Service, day: dict[State, str], path: str) -> None:
+    service.card.wait_for(day[State.CHECKED], tries=1)
+    service.card.and_for(day[State.RECEIVED], tries=1)
+    service.card.and_for(day[State.RECEIVED], pad=True)
     response, text = service.ask(path)
     assert '<html lang="fr">' in text
     assert text.count("<h1>") == 1
@@ -205,107 +207,6 @@ def test_events_tell_of_each_change(service: Service) -> None:
         service.made.fichier("x", State.RECEIVED)
         while b"event: change" not in received:
             received += peer.recv(4096)
-
-
-# -- the signature
-
-
-def test_what_is_about_to_be_signed_is_shown(service: Service, day: dict[State, str]) -> None:
-    service.card.wait_for(day[State.CHECKED])
-    text = service.page("/")
-    assert "3 lots, 41 factures, 2 318,40 €, Dr Élise Martin" in text
-    assert "B2_achecked.b2" in text
-    field = re.search(r'<input id="code"[^>]*>', text)
-    assert field is not None
-    assert all(part in field[0] for part in ('type="password"', 'inputmode="numeric"', 'autocomplete="off"'))
-    assert "http-equiv" not in text  # a page that reloads itself would take the code from under the fingers
-    told = service.api("card")
-    assert (told["lots"], told["factures"], told["total"], told["root"]) == (3, 41, 231840, ROOT)
-
-
-def test_a_code_signs_what_was_shown(service: Service, day: dict[State, str]) -> None:
-    service.card.wait_for(day[State.CHECKED])
-    response, _ = service.sign()
-    assert (response.status, response.getheader("location")) == (303, "/?signature=ok")
-    assert service.card.unlocks == [{"op": "unlock", "pin": "1234", "root": ROOT, "card": None}]
-    assert "Code accepté" in service.page("/?signature=ok")
-
-
-def test_a_refused_code_is_said_and_never_repeated(service: Service, day: dict[State, str]) -> None:
-    service.card.wait_for(day[State.CHECKED], tries=2)
-    service.card.answer = {"ok": False, "code": "CPS-63C", "text": "Code refusé, essais restants : 2.", "tries": 2}
-    response, text = service.sign(code="98761234")
-    assert response.status == 422
-    assert 'role="alert" id="refus">Code refusé, essais restants : 2.' in text
-    assert "2 essais restants" in text
-    assert "98761234" not in text
-
-
-def test_the_last_try_is_a_person_s_decision(service: Service, day: dict[State, str]) -> None:
-    service.card.wait_for(day[State.CHECKED], tries=1)
-    assert 'name="dernier" type="checkbox" value="oui" required' in service.page("/")
-    assert service.sign(dernier="oui")[0].status == 303
-    assert [ask["op"] for ask in service.card.unlocks] == ["unlock-last-try"]
-
-
-@pytest.mark.parametrize(
-    ("changed", "status"),
-    [
-        ({"jeton": "wrong"}, 403),
-        ({"jeton": "é"}, 403),
-        ({"origin": "http://evil.example"}, 403),
-        ({"origin": "null"}, 403),
-        ({"origin": None}, 403),
-        ({"code": "12"}, 422),
-        ({"code": "abcd"}, 422),
-        ({"code": "1234\n"}, 422),
-    ],
-)
-def test_what_is_not_our_form_reaches_no_card(
-    service: Service, day: dict[State, str], changed: dict[str, Any], status: int
-) -> None:
-    service.card.wait_for(day[State.CHECKED])
-    assert service.sign(**changed)[0].status == status
-    assert service.card.unlocks == []
-
-
-@pytest.mark.parametrize(
-    ("body", "headers", "status"),
-    [
-        ({"pin": "1234", "root": ROOT}, {}, 200),
-        ({"pin": "1234", "root": ROOT, "last_try": True}, {}, 200),
-        ({"pin": "12", "root": ROOT}, {}, 422),
-        ({"pin": 1234, "root": ROOT}, {}, 400),
-        ({"root": ROOT}, {}, 400),
-        (["pin", "root"], {}, 400),
-        ({"pin": "1234", "root": ROOT}, {"origin": "http://evil.example"}, 403),
-        ({"pin": "1234", "root": ROOT}, {"content_type": "text/plain"}, 415),
-        ({"pin": "1" * 2000, "root": ROOT}, {}, 413),
-    ],
-)
-def test_unlock_by_the_api(service: Service, body: Any, headers: dict[str, str], status: int) -> None:
-    content = {"content_type": "application/json", **headers}
-    response, text = service.ask("/api/v1/card/unlock", "POST", json.dumps(body).encode(), **content)
-    assert response.status == status
-    assert "1234" not in text
-    assert len(service.card.unlocks) == (status == 200)
-
-
-def test_a_card_service_that_is_not_there(service: Service, day: dict[State, str]) -> None:
-    service.card.wait_for(day[State.CHECKED])
-    assert "À signer" in service.page("/")
-    service.card.gone = True
-    assert '<h2 id="signature-title">' not in service.page("/")
-    assert service.api("card", 503)["code"] == "CPS-SERVICE"
-    service.card.gone = False
-    form = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', service.ask("/")[1]))
-    service.card.gone = True
-    response, text = service.ask(
-        "/signature", "POST", urlencode({**form, "code": "1234"}).encode(),
-        content_type="application/x-www-form-urlencoded", origin=f"http://127.0.0.1:{service.port}",
-    )  # fmt: skip
-    assert response.status == 503
-    assert "Le service de la carte ne répond pas." in text
 
 
 def test_the_service_is_small(tmp_path: Path) -> None:

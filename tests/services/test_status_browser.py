@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from chromium import Chromium
-from status_bench import PAGES, ROOT, Service
+from status_bench import OTHER_ROOT, PAGES, ROOT, Service
 
 from gateway.errors import Scope
 from gateway.fichier import State
@@ -38,7 +38,7 @@ def test_a_browser_keeps_the_page_fresh_and_the_code_that_is_typed(
     chromium.evaluate("document.getElementById('code').value = '12'")
     service.made.fichier("live", State.RECEIVED, name="LIVE.b2")
     chromium.wait("document.getElementById('recent').textContent.includes('LIVE.b2')")
-    service.card.items[0]["count"] = 42
+    service.card.views[0]["items"][0]["count"] = 42
     service.made.condition(Scope.BOX, "disk", "BOX-002", "Le disque est plein.")
     chromium.wait("document.getElementById('headline').classList.contains('fault')")
     assert chromium.evaluate("document.getElementById('code').value") == "12"
@@ -56,7 +56,22 @@ def test_a_browser_submits_the_code(service: Service, day: dict[State, str], chr
         "document.getElementById('code').value = '1234'; document.querySelector('button.primary').click()"
     )
     chromium.wait("document.body.textContent.includes('Code accepté')")
-    assert service.card.unlocks == [{"op": "unlock", "pin": "1234", "root": ROOT, "card": None}]
+    assert service.card.unlocks == [{"op": "unlock", "pin": "1234", "root": ROOT, "card": "4321"}]
+    assert chromium.complaints() == []
+
+
+def test_a_browser_signs_with_the_second_card_and_the_reader_s_keys(
+    service: Service, day: dict[State, str], chromium: Chromium
+) -> None:
+    service.card.wait_for(day[State.CHECKED])
+    service.card.and_for(day[State.RECEIVED], pad=True)
+    chromium.open(f"http://127.0.0.1:{service.port}/")
+    assert chromium.evaluate("document.querySelectorAll('.signature input[type=password]').length") == 1
+    chromium.evaluate("document.querySelectorAll('button.primary')[1].click()")
+    service.eventually(lambda: bool(service.card.unlocks))
+    service.card.typed.set()
+    chromium.wait("document.body.textContent.includes('Code accepté')")
+    assert service.card.unlocks == [{"op": "unlock", "pin": "", "root": OTHER_ROOT, "card": "8765"}]
     assert chromium.complaints() == []
 
 

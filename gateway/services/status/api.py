@@ -59,18 +59,22 @@ class Api:
         return answer_json({"returns": self._view.returns()})
 
     async def card(self, request: Request) -> Response:
-        """The card and what is about to be signed."""
+        """The card that is spoken of first and what it is about to sign; under ``cards`` the same for each card."""
         return answer_json((await self._view.pending()).to_json())
 
     async def unlock(self, request: Request) -> Response:
-        """``{"pin", "root"}``, with ``"last_try": true`` where one try is left → ``{"ok": true}``, or 422 with
-        code, text and tries."""
+        """``{"pin", "root"}``, with ``"last_try": true`` where one try is left, and ``"card"``, its serial's last four
+        digits, where there are several → ``{"ok": true}``, or 422 with code, text and tries.  Without ``pin``, or with
+        an empty one, the code is typed on the reader, where it has keys."""
         if not same_origin(request):
             raise failure(403)
         asked = await request.json()
-        if not isinstance(asked, dict) or not all(isinstance(asked.get(name), str) for name in ("pin", "root")):
-            raise failure(400, "La demande doit porter « pin » et « root ».")
-        told = await self._view.unlock(asked["pin"], asked["root"], asked.get("last_try") is True)
+        if not isinstance(asked, dict) or not isinstance(asked.get("root"), str):
+            raise failure(400, "La demande doit porter « root ».")
+        pin, card = asked.get("pin", ""), asked.get("card")
+        if not isinstance(pin, str) or not isinstance(card, str | None):
+            raise failure(400, "« pin » et « card » doivent être des chaînes.")
+        told = await self._view.unlock(pin, asked["root"], asked.get("last_try") is True, card)
         return answer_json(told, 200 if told["ok"] else 422)
 
 

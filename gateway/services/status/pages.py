@@ -22,7 +22,7 @@ from gateway.follow.moments import at_words, clock, moment, on_words, since_word
 from gateway.formats.words import day, euros, plural
 from gateway.lan.http import Request, Response, Route, explain_json, failure
 from gateway.services.status.api import PREFIX, same_origin
-from gateway.services.status.view import View
+from gateway.services.status.view import Batch, View
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 FORM_LIMIT = 1024
@@ -109,37 +109,40 @@ class Pages:
         """How things stand, what to sign, what to do, the last fichiers."""
         return await self._home(200, said=SIGNED_WORDS if request.query.get("signature") == "ok" else "")
 
-    async def _home(self, status: int, said: str = "", refused: str = "") -> Response:
+    async def _home(self, status: int, said: str = "", refused: str = "", asked: str | None = None) -> Response:
+        """``asked``: the card whose code was ``refused``."""
         situation = self._view.situation()
-        recent, pending, names = [], None, {}
+        recent, names = [], {}
+        batches: tuple[Batch, ...] = ()
         if situation.headline is not RESTARTING:
             recent = self._view.fichiers(limit=RECENT)
             names = {row["id"]: row["name"] for row in recent}
-            pending = await self._pending()
+            batches = await self._batches()
         return self._page(
-            "home.html", status, situation=situation, recent=recent, names=names, pending=pending, said=said,
-            refused=refused, token=self._token, refresh=pending is None,
+            "home.html", status, situation=situation, recent=recent, names=names, batches=batches, said=said,
+            refused=refused, asked=asked, token=self._token, refresh=not batches,
         )  # fmt: skip
 
-    async def _pending(self) -> Any:
-        """What a code would sign now; None where there is nothing, or no card service to ask."""
+    async def _batches(self) -> tuple[Batch, ...]:
+        """What a code would sign now, for each card; nothing where there is no card service to ask."""
         try:
-            pending = await self._view.pending()
+            return (await self._view.pending()).to_sign
         except Trouble:
-            return None
-        return pending if pending.items else None
+            return ()
 
     async def sign(self, request: Request) -> Response:
-        """The PIN for the batch that was displayed; back to the first page, with the card's word if it refuses."""
+        """The PIN for the batch that was displayed, or the wish to type it on the reader; back to the first page, with
+        the card's word if it refuses."""
         fields = await request.form()
         if not same_origin(request, required=True) or not self._is_ours(fields.get("jeton", "")):
             raise failure(403)
+        code, root, card = fields.get("code", ""), fields.get("lot", ""), fields.get("card")
         try:
-            told = await self._view.unlock(fields.get("code", ""), fields.get("lot", ""), "dernier" in fields)
+            told = await self._view.unlock(code, root, "dernier" in fields, card)
         except Trouble as trouble:
-            return await self._home(503, refused=trouble.text)
+            return await self._home(503, refused=trouble.text, asked=card)
         if not told["ok"]:
-            return await self._home(422, refused=told["text"])
+            return await self._home(422, refused=told["text"], asked=card)
         return Response(303, (("location", "/?signature=ok"),))
 
     def _is_ours(self, token: str) -> bool:

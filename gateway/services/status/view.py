@@ -40,6 +40,13 @@ PIN = re.compile(r"[0-9]{4,8}")
 
 Row = dict[str, Any]
 
+WRONG_CODE: Row = {"ok": False, "code": "STA-003", "text": "Le code de la carte a de 4 à 8 chiffres.", "tries": None}
+WRONG_CARD: Row = {
+    "ok": False, "code": "STA-004", "text": "Cette carte n'est dans aucun lecteur : insérez-la ou prenez-en une autre.",
+    "tries": None,
+}  # fmt: skip
+"""What is said of a code or a card without asking the card."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -75,8 +82,8 @@ class Situation:
 
 
 @dataclass(frozen=True)
-class Pending:
-    """What one code would sign: the batch's root, its items with their fichier's name, and the sums."""
+class Batch:
+    """What one code given to one card would sign: the root, its items with their fichier's name, and the sums."""
 
     card: Row
     root: str
@@ -103,6 +110,23 @@ class Pending:
         return {**asdict(self), "lots": self.lots, "factures": self.factures, "total": self.total}
 
 
+@dataclass(frozen=True)
+class Pending:
+    """What awaits a code: the batch of the one card that is spoken of first, or of none, and that of each card."""
+
+    first: Batch
+    cards: tuple[Batch, ...]
+
+    @property
+    def to_sign(self) -> tuple[Batch, ...]:
+        """The batches to show: each card's that has something to sign; where no card lies, what would await one."""
+        return tuple(batch for batch in self.cards or (self.first,) if batch.items)
+
+    def to_json(self) -> Row:
+        """As ``/api/v1/card`` gives it: the first card's batch, and that of each under ``cards``."""
+        return {**self.first.to_json(), "cards": [batch.to_json() for batch in self.cards]}
+
+
 class View:
     """Answers questions about the box."""
 
@@ -111,7 +135,8 @@ class View:
         self._board = BoardReader(paths.board)
         self._watched = (paths.board, paths.board.with_name(f"{paths.board.name}-wal"), paths.progress)
         self._progress = paths.progress
-        self._card = UnlockClient(paths.socket("unlock"))
+        self._socket = paths.socket("unlock")
+        self._card = UnlockClient(self._socket)
 
     def mark(self) -> tuple[object, ...]:
         """Differs whenever there may be something new to show; costs three ``stat``."""
@@ -198,8 +223,7 @@ class View:
         except TimeoutError:
             raise Deferred("STA-002", "Le service de la carte est occupé.", Scope.CARD) from None
         names = self._names()
-        items = tuple({**item, "name": names.get(item["fichier"], item["fichier"][:8])} for item in told["items"])
-        return Pending(told["card"], told["root"], items, told["policy"])
+        return Pending(_batch(told, names), tuple(_batch(view, names) for view in told["cards"]))
 
     def _names(self) -> dict[str, str]:
         try:
@@ -207,14 +231,30 @@ class View:
         except FileNotFoundError:
             return {}
 
-    async def unlock(self, pin: str, root: str, last_try: bool = False) -> Row:
+    async def unlock(self, pin: str, root: str, last_try: bool = False, card: str | None = None) -> Row:
         """Have the displayed batch signed: ``{"ok": true}``, or ok false with code, text and tries left.
 
-        ``last_try``: the person knows that a wrong code now blocks the card.
+        ``card`` is its serial's last four digits, None where only one is meant.  An empty ``pin`` is typed on the
+        reader's own keys.  ``last_try``: the person knows that a wrong code now blocks the card.
         """
-        if not PIN.fullmatch(pin):
-            return {"ok": False, "code": "STA-003", "text": "Le code de la carte a de 4 à 8 chiffres.", "tries": None}
-        return await self._card.unlock(pin, root, last_try)
+        if pin and not PIN.fullmatch(pin):
+            return WRONG_CODE
+        if card is not None or not pin:
+            there = [batch.card for batch in (await self.pending()).cards if card in (None, batch.card["serial"])]
+            if card is not None and not there:
+                return WRONG_CARD
+            if not pin and not (there and all(one["pad"] for one in there)):
+                return WRONG_CODE
+        apart = UnlockClient(self._socket)  # a code takes its time; meanwhile pages ask, and another card signs
+        try:
+            return await apart.unlock(pin, root, last_try, card)
+        finally:
+            await apart.close()
+
+
+def _batch(view: Row, names: dict[str, str]) -> Batch:
+    items = tuple({**item, "name": names.get(item["fichier"], item["fichier"][:8])} for item in view["items"])
+    return Batch(view["card"], view["root"], items, view["policy"])
 
 
 def _with_words(facture: Row) -> Row:
