@@ -71,6 +71,8 @@ class Stage:
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     landing: str = ""
     """The practice's landing directory at the OCT, if it has a reserve channel."""
+    pin: str = PIN
+    """The code of the cards that are put in."""
     wrap: Callable[[str, list[str]], list[str]] = lambda name, command: command
     """What a service's command becomes before it is started (tests put their own around it)."""
 
@@ -240,7 +242,8 @@ class Stage:
     def insert_card(self, holder: str = "", *options: str) -> None:
         """Put a practitioner's card into the reader."""
         name = holder or sorted(path.name for path in (self.pki / "practitioners").iterdir())[0]
-        tool = [sys.executable, str(TOOLS / "virtual-cps"), "--pki", str(self.pki), "--card", name, *options]
+        tool = [sys.executable, str(TOOLS / "virtual-cps"), "--pki", str(self.pki), "--card", name]
+        tool += ["--pin", self.pin, *options]
         enter = [sys.executable, str(TOOLS / "pcscd-apart"), str(self.reader), "--enter", "--", *tool]
         self._spawn("virtual-cps", enter)
 
@@ -286,9 +289,9 @@ class Stage:
         told: dict[str, Any] = self.ask("/api/v1/card")
         return told
 
-    def unlock(self, pin: str = PIN) -> dict[str, Any]:
-        """Type the PIN for what is shown now."""
-        told: dict[str, Any] = self.ask("/api/v1/card/unlock", {"pin": pin, "root": self.pending()["root"]})
+    def unlock(self, pin: str = "") -> dict[str, Any]:
+        """Type the PIN, or another, for what is shown now."""
+        told: dict[str, Any] = self.ask("/api/v1/card/unlock", {"pin": pin or self.pin, "root": self.pending()["root"]})
         return told
 
     def integrated(self) -> list[dict[str, Any]]:

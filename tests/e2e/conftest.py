@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 import samples
 from line import Line
 from stage import Stage, free_port
+from stage_root import CODE, stage_root
 
 REJECTED = samples.lots(3, (3, 2), samples.TODAY)[0].factures[1].number
 
@@ -24,9 +23,8 @@ class Practice(Stage):
 @pytest.fixture(scope="session")
 def short_root() -> Iterator[Path]:
     """A directory whose name leaves room for sockets."""
-    root = Path(tempfile.mkdtemp(prefix="oct-"))
-    yield root
-    shutil.rmtree(root, ignore_errors=True)
+    with stage_root() as root:
+        yield root
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +32,7 @@ def practice(short_root: Path) -> Iterator[Practice]:
     target = free_port()
     line = Line(target, 20e6)
     settings = {"forward": {"port": line.port, "sync_kb": 128}, "concentrator": {"port": target}}
-    with Practice(short_root, payer={"reject": [REJECTED]}, settings=settings) as stage:
+    with Practice(short_root, payer={"reject": [REJECTED]}, settings=settings, pin=CODE) as stage:
         stage.line = line
         stage.prepare()
         stage.start_reader()

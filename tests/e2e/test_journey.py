@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import samples
-from stage import BOX, PIN, REPO
+from stage import BOX, REPO
 
 from tests.e2e.conftest import REJECTED, Practice
 
@@ -74,7 +74,7 @@ def test_what_was_shown_is_signed_and_goes_all_the_way(practice: Practice) -> No
     assert {(item["name"], item["lots"], item["count"]) for item in shown["items"]} == {
         ("cabinet.b2", 2, 5), ("ordonnances.pdf", 0, 0),
     }  # fmt: skip
-    assert practice.unlock(PIN)["ok"]
+    assert practice.unlock()["ok"]
     practice.await_states({"cabinet.b2": "INTEGRATED", "ordonnances.pdf": "INTEGRATED"})
     verbs = [event["verb"] for event in events(practice, "cabinet.b2")]
     assert [verb for verb in verbs if verb in ("receive", "check", "sign", "seal", "send", "integrate")] == [

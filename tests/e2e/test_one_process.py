@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from pathlib import Path
-
 import samples
 from stage import Stage
+from stage_root import CODE, stage_root
 
 
 def test_a_fichier_goes_all_the_way_in_one_process() -> None:
-    root = Path(tempfile.mkdtemp(prefix="oct-"))
-    try:
-        with Stage(root) as stage:
-            stage.prepare()
-            stage.start_reader()
-            stage.insert_card()
-            stage.start_all_in_one()
-            stage.wait(lambda: stage.ask("/api/v1/status"), "the page")
-            stage.hand_over("a.b2", samples.b2(1))
-            stage.wait(lambda: stage.pending()["items"] and stage.pending()["card"]["state"] == "locked", "the card")
-            assert stage.unlock()["ok"]
-            stage.await_states({"a.b2": "INTEGRATED"})
-            assert stage.end("dev") == 0
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+    with stage_root() as root, Stage(root, pin=CODE) as stage:
+        stage.prepare()
+        stage.start_reader()
+        stage.insert_card()
+        stage.start_all_in_one()
+        stage.wait(lambda: stage.ask("/api/v1/status"), "the page")
+        stage.hand_over("a.b2", samples.b2(1))
+        stage.wait(lambda: stage.pending()["items"] and stage.pending()["card"]["state"] == "locked", "the card")
+        assert stage.unlock()["ok"]
+        stage.await_states({"a.b2": "INTEGRATED"})
+        assert stage.end("dev") == 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,6 +19,7 @@ import pytest
 import samples
 from line import Line
 from stage import PATIENCE, Stage, free_port
+from stage_root import CODE, stage_root
 
 from gateway.formats.landing import DEPOT, RETURNS
 from tests.openssh import Sshd
@@ -69,7 +69,11 @@ class Practice(Stage):
 
 @pytest.fixture(scope="module")
 def practice() -> Iterator[Practice]:
-    root = Path(tempfile.mkdtemp(prefix="oct-"))
+    with stage_root() as root:
+        yield from _at_work(root)
+
+
+def _at_work(root: Path) -> Iterator[Practice]:
     sshd = Sshd(root / "sshd")
     sshd.start()
     target = free_port()
@@ -81,7 +85,7 @@ def practice() -> Iterator[Practice]:
     }  # fmt: skip
     settings = {"forward": forward, "concentrator": {"port": target, "limit": LIMIT}}
     try:
-        with Practice(root, settings=settings, landing=str(sshd.home)) as stage:
+        with Practice(root, settings=settings, landing=str(sshd.home), pin=CODE) as stage:
             stage.usual, stage.reserve, stage.sshd = usual, reserve, sshd
             stage.prepare()
             shutil.copy(sshd.mine, stage.paths.key("forward", "reserve.key"))
@@ -94,7 +98,6 @@ def practice() -> Iterator[Practice]:
         for line in (usual, reserve):
             line.close()
         sshd.stop()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def test_by_its_second_address_the_oct_is_reached_and_the_reserve_is_not_even_loaded(practice: Practice) -> None:

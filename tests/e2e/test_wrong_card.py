@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
-import tempfile
 import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 import samples
 from stage import DOCTOR, MANDATES, NURSE, REPO, Stage
+from stage_root import CODE, stage_root
 
 from gateway.config import write_toml
 
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    root = Path(tempfile.mkdtemp(prefix="oct-"))
-    with Stage(root) as made:
+    with stage_root() as root, Stage(root, pin=CODE) as made:
         made.prepare()
         made.start_reader()
         made.start()
         made.wait(lambda: made.ask("/api/v1/status"), "the page")
         yield made
-    shutil.rmtree(root, ignore_errors=True)
 
 
 def sentence(stage: Stage) -> str:

@@ -15,6 +15,7 @@ from urllib.error import HTTPError, URLError
 
 import samples
 from stage import BOX, SERVICES, Stage
+from stage_root import CODE
 
 from tests.power.mortal import INSTANTS
 
@@ -57,7 +58,7 @@ def run_kills(root: Path, fichiers: int, times: int, seconds: float, large: int 
     contents = {f"b2-{n}": samples.faulty_b2(n) if n % 8 == 7 else samples.b2(n, (2,)) for n in range(1, fichiers + 1)}
     contents |= {f"doc-{n}.pdf": samples.scanned(3 << 20, n) for n in range(large)}
     settings = {"forward": {"sync_kb": 64, "window": 2}}
-    with Stage(root, settings=settings, wrap=mortal) as stage:
+    with Stage(root, settings=settings, wrap=mortal, pin=CODE) as stage:
         stage.prepare()
         stage.start_reader()
         stage.insert_card()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from stage_root import stage_root
 
 from tests.power.kills import Outcome, run_kills
 from tests.power.mortal import INSTANTS
@@ -15,9 +14,8 @@ from tests.power.mortal import INSTANTS
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="oct-"))
-    yield directory
-    shutil.rmtree(directory, ignore_errors=True)
+    with stage_root() as directory:
+        yield directory
 
 
 def check(outcome: Outcome, fichiers: int, faulty: int, large: int, kills: int) -> None:
