@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self
 
+from gateway.disk import sync_directory
+
 BLOCK = 1 << 20
 TEMPORARY = ".tmp-"
 
@@ -177,12 +179,3 @@ def blocks(source: Readable) -> Iterator[bytes]:
     """The rest of a file in blocks of at most 1 MiB."""
     while block := source.read(BLOCK):
         yield block
-
-
-def sync_directory(path: Path) -> None:
-    """Make the entries of a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

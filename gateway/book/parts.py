@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from gateway.book.doors import Copied, Door, sync_directory
+from gateway.book.doors import Copied, Door
+from gateway.disk import sync_directory
 
 MODE = 0o440
 """Writable by nobody.  The group is the keeper's own until ``Door.link`` gives it that of one door: whoever takes

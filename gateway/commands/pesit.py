@@ -27,9 +27,10 @@ from gateway.commands import pesit_options as options
 from gateway.commands.pesit_run import Result, Stop, Tracing, run, said
 from gateway.commands.pesit_serve import add_serve
 from gateway.commands.progress import Progress, size
+from gateway.disk import sync_directory
 from gateway.errors import Refused, Scope, Trouble
 from gateway.link.client import Connection, Outcome, RestartRefused, connect
-from gateway.link.context import Context, sync_directory
+from gateway.link.context import Context
 from gateway.link.directory import Incoming, harmless, on_disk
 from gateway.link.partners import connect_any
 from gateway.pesit import diagnostics, messages

@@ -19,11 +19,12 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from gateway.book.doors import Copied, Door, blocks, copy_hashing, sync_directory
+from gateway.book.doors import Copied, Door, blocks, copy_hashing
 from gateway.book.moves import iso
 from gateway.concentrator.reception import FICHIER_NAME
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
+from gateway.disk import sync_directory
 from gateway.errors import Refused, Scope
 from gateway.formats.landing import DEMAND, DEPOT, HAD, RETURNS, read_landing_name
 

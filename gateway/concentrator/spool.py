@@ -14,9 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from gateway.book.doors import Copied, blocks, sync_directory
+from gateway.book.doors import Copied, blocks
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
+from gateway.disk import sync_directory
 from gateway.errors import Trouble
 from gateway.pesit import diagnostics
 from gateway.pesit.transfer import SyncPoint

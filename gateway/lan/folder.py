@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gateway.book.doors import sync_directory
+from gateway.disk import sync_directory
 
 FOLDERS = ("outbox", "inbox", "receipts", "processed", "refused")
 UNFINISHED = (".tmp", ".part", ".crdownload", "~")

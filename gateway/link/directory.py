@@ -25,8 +25,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from gateway.disk import sync_directory
 from gateway.errors import Trouble
-from gateway.link.context import Context, sync_directory
+from gateway.link.context import Context
 from gateway.link.partners import PartnerEntry, Partners
 from gateway.pesit import diagnostics
 from gateway.pesit.records import Form, form_of
