@@ -18,7 +18,7 @@ from gateway.link.server import Settings
 from gateway.pesit.transfer import Identity, SyncPoint
 
 WHOLE = bytes(i * 7 % 253 for i in range(6000))
-QUICK = replace(SHORT, answer=0.3, store=0.3)
+QUICK = replace(SHORT, answer=1.0, store=1.0)
 
 
 def partner(port: int, **more: object) -> Partner:

@@ -23,7 +23,7 @@ NONE, HORIZONTAL, VERTICAL, BOTH = Compression
 MULTI, LIKE_EXPRESS = Sending(multi_article=True), Sending(True, True, True)
 RECORD = b"1FSE%06d DUPONT          JEANNE          000000012500  20260101%32s\n"
 WHOLE = b"".join(RECORD % (number, b"") for number in range(120)) + bytes(range(256)) * 4
-QUICK = replace(SHORT, answer=0.3, store=0.3)
+QUICK = replace(SHORT, answer=1.0, store=1.0)
 
 
 def partner(port: int, **more: object) -> Partner:

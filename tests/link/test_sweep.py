@@ -41,7 +41,7 @@ PARTNERS = Partners([PartnerEntry("BOX", password_hash("SECRET"))], lambda: 0.0)
 DATA_WAY = {"write": "up", "read": "down"}
 WAITING = ("stall", "flip")
 """Faults that only a deadline notices, or may: many of them wait together."""
-IMPATIENT = replace(SHORT, answer=0.4, store=0.4, connect=0.4)
+IMPATIENT = replace(SHORT, answer=1.5, store=1.5, connect=1.5)
 
 
 @dataclass(frozen=True)
