@@ -75,6 +75,8 @@ class Desk:
         self.trust: Trust = read_trust(paths)
         self.register = settings.register()
         self.boot = BOOT.read_text().strip()
+        self.put_off: dict[str, float] = {}
+        """Entries of ``arrived/`` that cannot be checked now, and until when (monotonic seconds) they are left."""
         self.unreadable: set[str] = set()
         """Entries of ``new/`` that box-seal does not open: left where they are, and said."""
 

@@ -2,7 +2,8 @@
 
 A return is opened, its signature and path are checked, and it is recorded with what it says (receipt → the
 fichier moves, ARL → its lot, RSP → its factures) in one transaction; its body is sealed again, for
-box-delivery only, and handed out unchanged.  A return that cannot be read is kept and shown, never dropped.
+box-delivery only, and handed out unchanged.  A return that cannot be read is kept and shown, never dropped; one
+that cannot be checked now (a list is stale, the clock is not plausible) stays at the door until it can.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import io
 import json
 import re
+import time
 from typing import Any
 
 from gateway.book.doors import Copied
@@ -37,6 +39,9 @@ DELIVERED_KINDS = ("arl", "rsp", "opaque")
 """Returns that go to the practice's inbox; a receipt becomes its ``receipts/`` entry."""
 
 
+LATER_S = 30.0
+"""Between two looks at a return that cannot be checked now."""
+
 INSERT = "INSERT INTO returns (id, kind, name, about, at, arrived, delivery, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -44,9 +49,16 @@ async def take_arrived(desk: Desk) -> None:
     """Take all that forward brought: each one is committed before its entry goes."""
     for name in desk.arrived.names():
         act = next((act for form, act in _FORMS if form.fullmatch(name)), None)
-        if act is None:
-            continue  # not a name of forward's: left where it is
-        await act(desk, name)
+        if act is None or desk.put_off.get(name, 0.0) > time.monotonic():
+            continue  # not a name of forward's, or not yet: left where it is
+        try:
+            await act(desk, name)
+        except Deferred as trouble:
+            desk.put_off[name] = time.monotonic() + LATER_S
+            text = f"Un retour attend d'être vérifié : {trouble.text}"
+            desk.condition(Scope.ROUTE, "returns", trouble.code, text)
+            continue
+        desk.put_off.pop(name, None)
         desk.arrived.remove(name)
         desk.runtime.alive()
 
@@ -76,17 +88,17 @@ async def _take_return(desk: Desk, name: str) -> None:
         return
     try:
         told = open_return(desk, part)
-    except (Refused, Deferred) as trouble:
-        _keep_unread(desk, part, trouble)
+        news = await _read_news(told)
+    except Refused as refusal:
+        _keep_unread(desk, part, refusal)
         return
-    settled = await _read_payments(told)
     delivery = ""
     if told.header.kind in DELIVERED_KINDS:
         delivery = desk.parts.add(lambda out: _seal_for_practice(desk, told, out)).digest
     with desk.commit():
         desk.book.state_condition(Scope.ROUTE, "returns", "", "")
         _record(desk, part, told, delivery)
-        _apply(desk, told, settled)
+        _apply(desk, news)
     desk.hand_out(part.digest)
 
 
@@ -123,7 +135,7 @@ def _record(desk: Desk, part: Copied, told: ReturnFile, delivery: str) -> None:
     desk.book.record(head.about or "", {"verb": "return", "kind": head.kind, "part": part.digest})
 
 
-def _keep_unread(desk: Desk, part: Copied, trouble: Refused | Deferred) -> None:
+def _keep_unread(desk: Desk, part: Copied, trouble: Refused) -> None:
     """Kept under its digest and said; a person or a later version may read it."""
     with desk.commit():
         desk.book.connection.execute(
@@ -136,8 +148,15 @@ def _keep_unread(desk: Desk, part: Copied, trouble: Refused | Deferred) -> None:
         )
 
 
-async def _read_payments(told: ReturnFile) -> Return | None:
-    """A payer's return as the child reads it; one that it cannot read is delivered all the same."""
+async def _read_news(told: ReturnFile) -> Receipt | Arl | Return | None:
+    """What a return says, read before anything is recorded; Refused for a receipt or ARL that is not of ours.
+
+    A payer's return is read by the child; one that it cannot read is delivered all the same.
+    """
+    if told.header.kind == "receipt":
+        return Receipt.from_bytes(told.body)
+    if told.header.kind == "arl":
+        return Arl.from_bytes(told.body)
     if told.header.kind != "rsp":
         return None
     answer = await asyncio.to_thread(read_in_child, lambda child: child.write(told.body), "--as", "return")
@@ -147,14 +166,14 @@ async def _read_payments(told: ReturnFile) -> Return | None:
         return None
 
 
-def _apply(desk: Desk, told: ReturnFile, payments: Return | None) -> None:
+def _apply(desk: Desk, news: Receipt | Arl | Return | None) -> None:
     """What a return says, in the transaction that records it."""
-    if told.header.kind == "receipt":
-        apply_receipt(desk, Receipt.from_bytes(told.body))
-    elif told.header.kind == "arl":
-        acknowledge(desk.book, Arl.from_bytes(told.body))
-    elif payments is not None:
-        settle(desk.book, payments, iso(desk.book.clock()))
+    if isinstance(news, Receipt):
+        apply_receipt(desk, news)
+    elif isinstance(news, Arl):
+        acknowledge(desk.book, news)
+    elif news is not None:
+        settle(desk.book, news, iso(desk.book.clock()))
 
 
 def apply_receipt(desk: Desk, receipt: Receipt) -> None:
@@ -166,6 +185,7 @@ def apply_receipt(desk: Desk, receipt: Receipt) -> None:
     fact = {"seal": receipt.seal, "receipt": receipt.verdict, "code": receipt.code, "at": receipt.integrated_at}
     if receipt.verdict == "integrated":
         desk.book.move(receipt.fichier, Verb.INTEGRATE, fact)
+        desk.book.state_condition(Scope.ROUTE, "seal", "", "")
         desk.outgoing.withdraw(f"{receipt.fichier}.{row['transmission']}.{row['seal']}")
     elif receipt.verdict == "refused" and same:
         desk.book.move(
@@ -173,4 +193,8 @@ def apply_receipt(desk: Desk, receipt: Receipt) -> None:
             reason_code=receipt.code, reason_text=receipt.text, reason_scope="fichier",
         )  # fmt: skip
     elif receipt.verdict == "unopened" and same and row["state"] in (State.SEALED, State.SENT):
-        desk.book.move(receipt.fichier, Verb.UNSEAL, fact)
+        # Sealed again, but not at once: what the OCT cannot open is its certificate's trouble, not the fichier's.
+        later = time.time() + desk.settings.retry_max_s
+        desk.book.move(receipt.fichier, Verb.UNSEAL, fact, not_before=later)
+        text = "Le concentrateur ne parvient pas à ouvrir ce qui lui est scellé."
+        desk.book.state_condition(Scope.ROUTE, "seal", receipt.code or "OCT", text)
