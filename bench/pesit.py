@@ -21,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from stage import free_port
+
 from bench.rows import row
 
 REPO = Path(__file__).resolve().parents[1]
@@ -59,11 +61,6 @@ class Run:
 
     seconds: float
     resident: int
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def timed(command: list[str], **options: Any) -> Run:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pin_scan import found
 
-CODE = "0739"
+CODE = "0872"
 """Of the cards in all stages of the tests; nothing else of a stage has this form."""
 
 WRITTEN = ("log", "run", "pcsc", "srv/gateway/receipts", "var/lib/gateway/book", "var/lib/gateway/transfers")

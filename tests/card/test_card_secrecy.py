@@ -27,7 +27,7 @@ from gateway.config import write_toml
 
 Insert = Callable[..., InsertedCard]
 
-CODE, WRONG, NEW = "0739", "0738", "0737"
+CODE, WRONG, NEW = "0872", "0871", "0891"  # no hour, minute or second, however a time is cut
 
 
 @contextmanager
@@ -123,11 +123,11 @@ PLANTED = {
     "words": f"card: code {CODE} refused",
     "JSON": json.dumps({"op": "unlock", "pin": CODE}),
     "an argument": f"gateway card sign --pin={CODE}",
-    "a trace": "> 00 20 00 01 04 30 37 33 39  < 90 00",
-    "a trace without blanks": "APDU: 002000010430373339",
-    "pyscard's list": "[0, 32, 0, 1, 4, 48, 55, 51, 57]",
-    "Python's list in hexadecimal": "0x30 0x37 0x33 0x39",
-    "a dump": "\x00\x01\x00\x20\x00\x01\x040739\x02\x00",
+    "a trace": "> 00 20 00 01 04 30 38 37 32  < 90 00",
+    "a trace without blanks": "APDU: 002000010430383732",
+    "pyscard's list": "[0, 32, 0, 1, 4, 48, 56, 55, 50]",
+    "Python's list in hexadecimal": "0x30 0x38 0x37 0x32",
+    "a dump": "\x00\x01\x00\x20\x00\x01\x040872\x02\x00",
     "bytes": f"b'{CODE}'",
     "base64": base64.b64encode(CODE.encode()).decode(),
 }
@@ -140,7 +140,7 @@ def test_a_planted_code_is_found(tmp_path: Path, how: str) -> None:
     assert not found(tmp_path, [CODE], [tmp_path / "some.log"])
 
 
-@pytest.mark.parametrize("text", ["12:00:00.073912", "pid 10739", "00000739", "a0739f", "0x0739ab"])
+@pytest.mark.parametrize("text", ["12:00:00.087212", "pid 10872", "00000872", "a0872f", "0x0872ab"])
 def test_other_digits_are_no_code(tmp_path: Path, text: str) -> None:
     (tmp_path / "some.log").write_text(text)
     assert not found(tmp_path, [CODE])
