@@ -19,6 +19,7 @@ from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
 from gateway.disk import sync_directory
 from gateway.errors import Trouble
+from gateway.link.flow import taken_over
 from gateway.pesit import diagnostics
 from gateway.pesit.transfer import SyncPoint
 
@@ -56,7 +57,7 @@ class Incoming:
     def truncate(self, point: SyncPoint) -> None:
         """Forget what lies behind ``point``, first in the store, then in the file."""
         if self._over:
-            raise _taken_over()
+            raise taken_over()
         if point.number != self._point.number:
             self._record(point)
         self._path.touch()
@@ -107,7 +108,7 @@ class Incoming:
 
     def _own(self) -> IO[bytes]:
         if self._file is None:
-            raise _taken_over()
+            raise taken_over()
         return self._file
 
     def _force(self) -> None:
@@ -118,10 +119,6 @@ class Incoming:
     def _record(self, point: SyncPoint) -> None:
         self._store.reach(self._transfer, point.number, point.offset, point.articles)
         self._point = point
-
-
-def _taken_over() -> Trouble:
-    return diagnostics.trouble("2.207", "transfert repris sur une autre liaison")
 
 
 class Repeated:

@@ -28,6 +28,7 @@ from typing import Any, BinaryIO, Literal
 from gateway.disk import sync_directory
 from gateway.errors import Trouble
 from gateway.link.context import Context
+from gateway.link.flow import taken_over
 from gateway.link.partners import PartnerEntry, Partners
 from gateway.pesit import diagnostics
 from gateway.pesit.records import Form, form_of
@@ -300,7 +301,7 @@ class Incoming:
     def truncate(self, point: SyncPoint) -> None:
         """Forget what lies behind ``point``, first in the context, then in the file; 2.228 for a point never had."""
         if self._over:
-            raise _taken_over()
+            raise taken_over()
         place = self._context.place(point.number)
         if place is None:
             raise diagnostics.trouble("2.228")
@@ -350,7 +351,7 @@ class Incoming:
 
     def _own(self) -> BinaryIO:
         if self._file is None:
-            raise _taken_over()
+            raise taken_over()
         return self._file
 
     def _force(self) -> int:
@@ -358,10 +359,6 @@ class Incoming:
         file.flush()
         os.fsync(file.fileno())
         return file.tell()
-
-
-def _taken_over() -> Trouble:
-    return diagnostics.trouble("2.207", "transfert repris sur une autre liaison")
 
 
 class Repeated:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from gateway.errors import Trouble
+from gateway.link.flow import taken_over
 from gateway.pesit import diagnostics
 from gateway.pesit.records import Form
 from gateway.pesit.transfer import BINARY, Identity, SyncPoint
@@ -243,7 +244,7 @@ class _Incoming:
         """Back to a point of this file; 2.214 for another."""
         known = self._spool.points(self._id, "in")
         if self._over:
-            raise _taken_over()
+            raise taken_over()
         if point.number and point.number not in known:
             raise diagnostics.trouble("2.214")
         place = known[point.number][1] if point.number else 0
@@ -294,7 +295,7 @@ class _Incoming:
 
     def _own(self) -> IO[bytes]:
         if self._file is None:
-            raise _taken_over()
+            raise taken_over()
         return self._file
 
     def _force(self) -> int:
@@ -302,10 +303,6 @@ class _Incoming:
         file.flush()
         os.fsync(file.fileno())
         return file.tell()
-
-
-def _taken_over() -> Trouble:
-    return diagnostics.trouble("2.207", "transfert repris sur une autre liaison")
 
 
 @dataclass(frozen=True)
