@@ -54,11 +54,11 @@ class Box:
 
 
 def make_box(root: Path) -> Box:
-    """Apply sysusers.d and tmpfiles.d, as the installation does, to an empty root."""
-    (root / "etc").mkdir()
+    """Apply sysusers.d and tmpfiles.d, as the installation does, to a root that may be empty."""
+    (root / "etc").mkdir(exist_ok=True)
     for kind in ("sysusers.d", "tmpfiles.d"):
         target = root / "usr/lib" / kind
-        target.mkdir(parents=True)
+        target.mkdir(parents=True, exist_ok=True)
         shutil.copy(SYSTEMD / kind / "gateway.conf", target)
     (root / "usr/lib/sysusers.d/humans.conf").write_text(HUMANS)
     subprocess.run(["systemd-sysusers", f"--root={root}"], check=True, capture_output=True)
