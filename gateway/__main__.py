@@ -30,6 +30,8 @@ FAMILIES = {
     "concentrator": "concentrator",
     "pesit": "pesit",
     "config": "configuration",
+    "backup": "backup",
+    "restore": "backup",
 }
 """First word → module of ``gateway.commands``."""
 

@@ -64,7 +64,6 @@ class Desk:
 
     def __init__(self, runtime: Runtime, paths: Paths, settings: KeeperSettings) -> None:
         self.runtime, self.paths, self.settings = runtime, paths, settings
-        paths.book.mkdir(parents=True, exist_ok=True)
         self.book = Book(paths.book / "book.db")
         self.parts = Parts(paths.parts)
         self.board = Board(paths.board)

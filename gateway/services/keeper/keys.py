@@ -30,6 +30,7 @@ class Trust:
     oct_seal: bytes
     oct_sign: bytes
     delivery: bytes
+    recovery: bytes
     directory: Path
 
     def crls(self) -> tuple[bytes, ...]:
@@ -72,6 +73,7 @@ def read_trust(paths: Paths) -> Trust:
         oct_seal=read_certificate(trust / "oct-seal.pem"),
         oct_sign=read_certificate(trust / "oct-sign.pem"),
         delivery=read_certificate(trust / "box-delivery.pem"),
+        recovery=read_certificate(trust / "recovery.pem"),
         directory=trust,
     )
 

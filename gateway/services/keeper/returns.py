@@ -1,9 +1,9 @@
 """Facts from ``arrived/``: what was sent, how the route is, and the returns of the OCT.
 
 A return is opened, its signature and path are checked, and it is recorded with what it says (receipt → the
-fichier moves, ARL → its lot, RSP → its factures) in one transaction; its body is sealed again, for
-box-delivery only, and handed out unchanged.  A return that cannot be read is kept and shown, never dropped; one
-that cannot be checked now (a list is stale, the clock is not plausible) stays at the door until it can.
+fichier moves, ARL → its lot, RSP → its factures) in one transaction; its body is sealed again, for box-delivery and
+the practice's recovery key only, and handed out unchanged.  A return that cannot be read is kept and shown, never
+dropped; one that cannot be checked now (a list is stale, the clock is not plausible) stays at the door until it can.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def open_return(desk: Desk, part: Copied) -> ReturnFile:
 
 def _seal_for_practice(desk: Desk, told: ReturnFile, out: Writable) -> None:
     whole = pack(told.header.kind, told.header.name, told.header.about, told.header.at, told.body)
-    seal(io.BytesIO(whole), len(whole), out, [desk.trust.delivery])
+    seal(io.BytesIO(whole), len(whole), out, [desk.trust.delivery, desk.trust.recovery])
 
 
 def _record(desk: Desk, part: Copied, told: ReturnFile, delivery: str) -> None:

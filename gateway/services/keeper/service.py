@@ -13,6 +13,7 @@ from functools import partial
 from gateway.book.moves import iso
 from gateway.card.client import CardClient
 from gateway.config import Paths
+from gateway.disk import LOCK, lock
 from gateway.errors import Deferred, Refused, Scope, Trouble
 from gateway.fichier import State
 from gateway.process.runtime import Runtime
@@ -26,7 +27,13 @@ from gateway.services.keeper.signing import sign_waiting
 
 
 async def run(runtime: Runtime, paths: Paths, settings: KeeperSettings) -> None:
-    """Serve until the runtime stops."""
+    """Serve until the runtime stops; nobody else keeps this book meanwhile."""
+    paths.book.mkdir(parents=True, exist_ok=True)
+    with lock(paths.book / LOCK):
+        await _keep(runtime, paths, settings)
+
+
+async def _keep(runtime: Runtime, paths: Paths, settings: KeeperSettings) -> None:
     desk = Desk(runtime, paths, settings)
     desk.start()
     admin = runtime.listener("admin", paths.socket("admin"))

@@ -1,0 +1,142 @@
+"""A backup: what a box must not lose, in one file sealed to the practice's recovery certificate.
+
+Inside the seal is a tar (ustar) of: ``manifest.json``, ``book.db``, the secrets by which fichiers and patients are
+known again, the entries of the door ``new/`` and the parts that the book names.  What can be made again is not in
+it: sealed copies for the OCT, the board, restart contexts.  Private keys are not either: a new box has its own.
+
+Written while the keeper works: entries of the door are opened first, then the book is copied as of one moment, so
+that a fichier is in one or the other.  Nothing here knows where a box keeps its things, or what a state means.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sqlite3
+import tarfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from gateway.book.doors import Door, blocks
+from gateway.envelope.algorithms import PrivateKey
+from gateway.envelope.seal import MAX_SIZE, Opened, Sealer
+from gateway.errors import Refused, Scope
+from gateway.formats import canonical
+from gateway.formats.canonical import Moment
+
+MANIFEST, BOOK = "manifest.json", "book.db"
+_NAMES = re.compile(
+    r"manifest\.json|book\.db|secrets/[a-z.-]{1,40}|new/[a-z]{1,10}\.[0-9a-f.]{1,80}|parts/[0-9a-f]{64}"
+)  # fmt: skip
+_RECORD = tarfile.BLOCKSIZE
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Whose backup it is, of when, and the last transfer number (PI 13) that was used."""
+
+    box: str
+    made: Moment
+    transfer: int
+    v: int = 1
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        return canonical.encode(self)
+
+
+def read_manifest(content: bytes) -> Manifest:
+    """Refused BAK-001 for another writing or version."""
+    return canonical.decode(Manifest, content, "BAK-001", "La sauvegarde", version=("v", 1))
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of a backup: ``open`` is called once, when its turn comes."""
+
+    name: str
+    size: int
+    open: Callable[[], BinaryIO]
+
+
+def member(name: str, content: bytes) -> Member:
+    """A small file."""
+    return Member(name, len(content), lambda: io.BytesIO(content))
+
+
+def member_file(name: str, path: Path) -> Member:
+    """A file that lies somewhere."""
+    return Member(name, path.stat().st_size, lambda: path.open("rb"))
+
+
+def waiting_at(door: Door) -> list[Member]:
+    """The entries of a door, opened now, so that they are there even if they are taken meanwhile."""
+    return [_opened(name, door.open(name)) for name in door.names()]
+
+
+def _opened(name: str, file: BinaryIO) -> Member:
+    return Member(f"new/{name}", os.fstat(file.fileno()).st_size, lambda: file)
+
+
+def copy_book(book: Path, target: Path) -> None:
+    """The book as of one moment, the keeper writing or not."""
+    with closing(sqlite3.connect(f"file:{book}?mode=ro", uri=True)) as source, closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
+
+
+def write_backup(members: Iterable[Member], out: BinaryIO, recovery: bytes) -> int:
+    """Seal the tar of ``members`` to the recovery certificate (DER); its size before sealing.
+
+    Refused BAK-002 (scope box) when it is more than a seal may hold, BAK-003 when a file changed its size.
+    """
+    listed = list(members)
+    size = sum(_RECORD + _padded(one.size) for one in listed) + 2 * _RECORD
+    if size > MAX_SIZE:
+        raise Refused("BAK-002", f"La sauvegarde ferait {size >> 30} Gio : trop pour un seul fichier.", Scope.BOX)
+    sealer = Sealer(out, [recovery], size)
+    for one in listed:
+        info = tarfile.TarInfo(one.name)
+        info.size, info.mode = one.size, 0o400
+        sealer.write(info.tobuf(tarfile.USTAR_FORMAT))
+        _copy(one, sealer)
+    sealer.write(bytes(2 * _RECORD))
+    sealer.close()
+    return size
+
+
+def _copy(one: Member, sealer: Sealer) -> None:
+    left = one.size
+    with one.open() as file:
+        for block in blocks(file):
+            left -= len(block)
+            if left < 0:
+                break
+            sealer.write(block)
+    if left:
+        raise Refused("BAK-003", f"{one.name} a changé pendant la sauvegarde : recommencez.", Scope.BOX)
+    sealer.write(bytes(_padded(one.size) - one.size))
+
+
+def _padded(size: int) -> int:
+    return -(-size // _RECORD) * _RECORD
+
+
+def read_backup(src: BinaryIO, certificate: bytes, key: PrivateKey) -> Iterator[tuple[str, BinaryIO]]:
+    """The members of a backup in order, each to be read before the next; the whole seal was checked before the first.
+
+    Refused as by ``Opened``, and BAK-001 for a member that no backup has.
+    """
+    opened = Opened(src, certificate, key)
+    try:
+        with tarfile.open(fileobj=opened, mode="r|", format=tarfile.USTAR_FORMAT) as tar:  # type: ignore[call-overload]
+            for info in tar:
+                file = tar.extractfile(info) if info.isreg() else None
+                if file is None or not _NAMES.fullmatch(info.name):
+                    raise Refused("BAK-001", f"La sauvegarde contient « {info.name} », qui n'y a pas sa place.")
+                yield info.name, file
+    except tarfile.TarError as error:
+        raise Refused("BAK-001", f"La sauvegarde n'est pas lisible : {error}.") from None

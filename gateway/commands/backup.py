@@ -1,0 +1,169 @@
+"""``gateway backup`` and ``gateway restore``: what a technician does with a USB stick, as root.
+
+A backup is made while the box works.  A restore is made on a new box that was enrolled and whose services are
+stopped; it is told what came back and what will be sent again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gateway.book import backup
+from gateway.book.doors import Door
+from gateway.book.moves import iso
+from gateway.book.restore import Place, Recovery, restore
+from gateway.commands.sections import DEFAULT, read_paths
+from gateway.config import Paths
+from gateway.disk import LOCK, lock, sync_directory
+from gateway.envelope.certificates import load_certificates, load_key
+from gateway.errors import Deferred, Scope
+from gateway.formats.words import plural
+from gateway.process.keyring import read_certificate
+from gateway.services.forward.transfers import LAST_TRANSFER_ID, Transfers
+
+SECRETS = {"fichier-ids.key": "intake", "pseudonym.key": "keeper"}
+"""Secrets by which fichiers and patients are known again, and whose they are."""
+
+JUMP = 4096
+"""Transfers that the lost box cannot have begun since its backup."""
+
+
+def register(subparsers: Any) -> None:
+    """Add both commands."""
+    saving = subparsers.add_parser("backup", help="sauvegarder la passerelle, scellée au certificat de recours")
+    saving.add_argument("target", type=Path, metavar="FICHIER_OU_DOSSIER")
+    saving.set_defaults(act=save)
+    restoring = subparsers.add_parser("restore", help="reprendre une sauvegarde sur une passerelle neuve")
+    restoring.add_argument("source", type=Path, metavar="SAUVEGARDE")
+    restoring.add_argument("--key", type=Path, required=True, metavar="FICHIER", help="clé de recours du cabinet (PEM)")
+    restoring.add_argument(
+        "--certificate", type=Path, metavar="FICHIER", help="certificat de recours d'alors, s'il a changé depuis"
+    )
+    restoring.add_argument("--passphrase-file", type=Path, metavar="FICHIER")
+    restoring.set_defaults(act=take_up)
+    for parser in (saving, restoring):
+        parser.add_argument("--config", type=Path, default=DEFAULT, metavar="FICHIER")
+
+
+# -- saving
+
+
+def save(arguments: argparse.Namespace) -> int:
+    """Write a backup under its final name only when it is whole and durable."""
+    paths, now = read_paths(arguments.config), datetime.now(UTC)
+    target: Path = arguments.target
+    if target.is_dir():
+        target /= f"{paths.box_id}-{now:%Y%m%d-%H%M%S}.sauvegarde"
+    recovery = read_certificate(paths.trust / "recovery.pem")
+    made = target.with_name(f".{target.name}")
+    with _files(str(target)), _members(paths, iso(now)) as members:
+        try:
+            with made.open("wb") as out:
+                backup.write_backup(members, out, recovery)
+                out.flush()
+                os.fsync(out.fileno())
+            made.replace(target)
+            sync_directory(target.parent)
+        finally:
+            made.unlink(missing_ok=True)
+    print(f"{target} : {target.stat().st_size} octets, que seule la clé de recours du cabinet ouvre.")
+    return 0
+
+
+@contextmanager
+def _members(paths: Paths, made: str) -> Iterator[list[backup.Member]]:
+    """In the order in which a restore needs them; the door before the book, so that nothing falls between."""
+    waiting = backup.waiting_at(Door(paths.door("new")))
+    manifest = backup.Manifest(paths.box_id, made, _last_transfer(paths))
+    with tempfile.TemporaryDirectory(prefix=".backup-", dir=paths.book) as aside:
+        book = Path(aside) / backup.BOOK
+        backup.copy_book(paths.book / backup.BOOK, book)
+        yield [
+            backup.member(backup.MANIFEST, manifest.to_bytes()),
+            backup.member_file(backup.BOOK, book),
+            *(backup.member_file(f"secrets/{name}", paths.key(service, name)) for name, service in SECRETS.items()),
+            *waiting,
+            *(backup.member_file(f"parts/{path.name}", path) for path in _kept(paths.parts, book)),
+        ]
+
+
+def _kept(parts: Path, book: Path) -> list[Path]:
+    """The parts that cannot be made again; some were destroyed when their days were over."""
+    with closing(sqlite3.connect(book)) as copy:
+        named = copy.execute(
+            "SELECT digest FROM parts WHERE role <> 'sealed' UNION SELECT delivery FROM returns WHERE picked = ''"
+            " UNION SELECT id FROM returns ORDER BY 1"
+        ).fetchall()
+    return [path for (digest,) in named if digest and (path := parts / digest).is_file()]
+
+
+def _last_transfer(paths: Paths) -> int:
+    file = paths.transfers / "transfers.db"
+    if not file.exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as transfers:
+        return int(transfers.execute("SELECT last FROM numbers").fetchone()[0])
+
+
+# -- restoring
+
+
+def take_up(arguments: argparse.Namespace) -> int:
+    """Make this box out of a backup."""
+    paths = read_paths(arguments.config)
+    trust = paths.trust
+    present = {name: read_certificate(trust / f"{name}.pem") for name in ("box-seal", "box-delivery", "recovery")}
+    with _files(str(arguments.source)):
+        phrase = arguments.passphrase_file.read_bytes().strip() if arguments.passphrase_file else None
+        key, old = arguments.key.read_bytes(), present["recovery"]
+        if arguments.certificate:
+            old = load_certificates(arguments.certificate.read_bytes())[0]
+        if phrase is None and b"ENCRYPTED" in key:
+            phrase = getpass.getpass("Phrase secrète de la clé de recours : ").encode()
+        place = Place(
+            book=paths.book, parts=paths.parts, new=paths.door("new"),
+            secret=lambda name: paths.key(SECRETS[name], name),
+            fichiers=(present["box-seal"], present["recovery"]),
+            returns=(present["box-delivery"], present["recovery"]),
+        )  # fmt: skip
+        with arguments.source.open("rb") as source, lock(paths.book / LOCK):
+            restored = restore(source, Recovery(old, load_key(key, phrase)), place)
+    _jump_transfers(paths, restored.manifest.transfer)
+    made = f"{restored.manifest.box}, sauvegardée le {restored.manifest.made}"
+    print(
+        f"{made} : {plural(restored.fichiers, 'fichier')}, dont {len(restored.again)} à sceller et envoyer de nouveau."
+    )
+    if restored.lost:
+        print(
+            f"{plural(restored.lost, 'retour')} ne s'ouvre pas avec la clé de recours : à redemander au concentrateur."
+        )
+    return 0
+
+
+def _jump_transfers(paths: Paths, last: int) -> None:
+    """forward's memory begins anew, with numbers (PI 13) that the lost box has not used."""
+    for file in paths.transfers.glob("transfers.db*"):
+        file.unlink()
+    Transfers.begin_after(paths.transfers, (last + JUMP) % LAST_TRANSFER_ID)
+    owner = paths.transfers.stat()
+    for file in paths.transfers.iterdir():
+        os.chown(file, owner.st_uid, owner.st_gid)
+
+
+@contextmanager
+def _files(name: str) -> Iterator[None]:
+    """What the disk or the stick refuses, in words."""
+    try:
+        yield
+    except OSError as error:
+        what = error.filename or name
+        raise Deferred("BAK-006", f"{what} : {error.strerror}.", Scope.BOX) from None
