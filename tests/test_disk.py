@@ -11,7 +11,8 @@ import pytest
 from gateway.disk import LOCK, lock
 from gateway.errors import Refused
 
-HOLD = "import sys; from pathlib import Path; from gateway.disk import lock\nwith lock(Path(sys.argv[1])): print(); input()"
+HOLD = """import sys; from pathlib import Path; from gateway.disk import lock
+with lock(Path(sys.argv[1])): print(); input()"""
 
 
 def test_one_process_holds_a_directory_until_it_ends_or_dies(tmp_path: Path) -> None:
