@@ -31,6 +31,7 @@ class Verb(StrEnum):
     RECEIVE = "receive"
     CHECK = "check"
     SIGN = "sign"
+    RETRACT = "retract"
     SEAL = "seal"
     UNSEAL = "unseal"
     SEND = "send"
@@ -54,8 +55,10 @@ ARROWS = (
     Arrow(State.RECEIVED, Verb.CHECK, State.CHECKED, "structure and content are sound"),
     Arrow(State.RECEIVED, Verb.REFUSE, State.REFUSED, "a finding blocks"),
     Arrow(State.CHECKED, Verb.SIGN, State.SIGNED, "the card signed it"),
+    Arrow(State.SIGNED, Verb.RETRACT, State.CHECKED, "the signer's certificate holds no more: another must sign"),
     Arrow(State.SIGNED, Verb.SEAL, State.SEALED, "sealed to the OCT, offered in outgoing/"),
     Arrow(State.SEALED, Verb.UNSEAL, State.SIGNED, "the OCT's certificate changed, or the seal cannot be opened"),
+    Arrow(State.SEALED, Verb.RETRACT, State.CHECKED, "the same, and nothing of it can have left the box"),
     Arrow(State.SEALED, Verb.SEND, State.SENT, "the OCT stored all of it"),
     Arrow(State.SEALED, Verb.INTEGRATE, State.INTEGRATED, "the receipt came before the fact of sending"),
     Arrow(State.SEALED, Verb.REFUSE, State.REFUSED, "the refusal came before the fact of sending"),

@@ -6,7 +6,13 @@ import functools
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.envelope.algorithms import PrivateKey
 from gateway.envelope.certificates import load_certificates, load_key, load_lists
@@ -36,6 +42,21 @@ class Pki:
     @property
     def chain(self) -> list[bytes]:
         return [load_certificates(path.read_bytes())[0] for path in sorted((self.directory / "chains").iterdir())]
+
+    def list_naming(self, name: str, at: datetime) -> bytes:
+        """A newer list of the practitioners' authority, DER, that names the certificate ``name``."""
+        issuer, key = self.certificate("chains/sante"), self.key("ca/sante")
+        listed = x509.load_der_x509_certificate(self.certificate(name))
+        entry = x509.RevokedCertificateBuilder().serial_number(listed.serial_number).revocation_date(at).build()
+        made = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(x509.load_der_x509_certificate(issuer).subject)
+            .last_update(at)
+            .next_update(at + timedelta(days=30))
+            .add_revoked_certificate(entry)
+            .sign(cast(Any, key), hashes.SHA256())
+        )
+        return made.public_bytes(Encoding.DER)
 
     @property
     def lists(self) -> list[bytes]:

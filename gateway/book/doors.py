@@ -97,9 +97,10 @@ class Door:
         return True
 
     def withdraw(self, name: str) -> None:
-        """Take one's own entry back, if it is still there and one's own."""
+        """Take one's own entry back, durably, if it is still there and one's own; who has it open already reads on."""
         with suppress(FileNotFoundError, PermissionError):
             (self.path / name).unlink()
+            sync_directory(self.path)
 
     def sweep(self) -> None:
         """Remove temporary files that a killed writer left; what the taker may have made is not touched."""

@@ -136,6 +136,13 @@ class Book:
         if fichier:
             self.changed.add(fichier)
 
+    def begin(self, fichier: str, seal: str) -> None:
+        """The present seal may have begun to leave: said before its first byte, journaled once."""
+        row = self.fichier(fichier)
+        if row is not None and (row["state"], row["seal"], row["begun"]) == (State.SEALED, seal, 0):
+            self._update(fichier, {"begun": 1})
+            self.record(fichier, {"verb": "begin", "seal": seal})
+
     # -- waiting, holding, claims
 
     def defer(self, fichier: str, trouble: Trouble, not_before: float) -> None:

@@ -183,6 +183,14 @@ MIGRATIONS = (
         der         BLOB NOT NULL
     ) STRICT;
     """,
+    """
+    ALTER TABLE fichiers ADD COLUMN begun INTEGER NOT NULL DEFAULT 1;  -- the present seal may have begun to leave
+
+    CREATE TABLE void_signatures (
+        signature TEXT PRIMARY KEY,              -- SHA-256 of a signature that was withdrawn, or refused by the OCT
+        fichier   TEXT NOT NULL REFERENCES fichiers (id)
+    ) STRICT;
+    """,
 )
 
 

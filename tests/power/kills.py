@@ -7,10 +7,11 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
 
 import samples
@@ -32,7 +33,11 @@ class Outcome:
     states: dict[str, str] = field(default_factory=dict)
     """At the box, by name."""
     signatures: Counter[str] = field(default_factory=Counter)
-    """Committed, by fichier."""
+    """In force, by fichier."""
+    doubled: list[str] = field(default_factory=list)
+    """Signed while a signature was in force."""
+    void: Counter[str] = field(default_factory=Counter)
+    """Signatures no longer in force, by fichier."""
     inbox: list[bytes] = field(default_factory=list)
     unwanted: list[str] = field(default_factory=list)
     """Instants that were wanted and never reached."""
@@ -46,50 +51,80 @@ def wanted_lines(times: int) -> Iterable[str]:
                 yield f"{service}:{instant}:{side} {times}\n"
 
 
-def run_kills(root: Path, fichiers: int, times: int, seconds: float, large: int = 1) -> Outcome:
-    """Send ``fichiers`` B2 files (every eighth faulty) and ``large`` documents through dying services."""
-    wanted, kills = root / "wanted", root / "kills"
+@dataclass
+class Dying:
+    """A practice whose services die when an instant of the file ``wanted`` is reached, and are started again."""
+
+    stage: Stage
+    wanted: Path
+    kills: Path
+    services: set[str] = field(default_factory=lambda: set(SERVICES))
+    """Those that are started again."""
+    crew: list[threading.Thread] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def begin(self) -> None:
+        """Start the services, and somebody who types the code for whatever is shown."""
+        self.crew = [threading.Thread(target=work, args=(self,)) for work in (_restart, _type_pin)]
+        for thread in self.crew:
+            thread.start()
+
+    def rest(self) -> None:
+        """Nothing is started or typed any more."""
+        self.over.set()
+        for thread in self.crew:
+            thread.join()
+
+
+@contextmanager
+def dying(root: Path, lines: Iterable[str], settings: Mapping[str, Mapping[str, Any]]) -> Iterator[Dying]:
+    """A stage with a card in its reader, whose services will die as ``lines`` say."""
     root.mkdir(parents=True, exist_ok=True)
-    wanted.write_text("".join(wanted_lines(times)))
+    wanted, kills = root / "wanted", root / "kills"
+    wanted.write_text("".join(lines))
+    kills.touch()
 
     def mortal(name: str, command: list[str]) -> list[str]:
         return [sys.executable, str(MORTAL), str(wanted), str(kills), *command[command.index("gateway") + 1 :]]
 
-    contents = {f"b2-{n}": samples.faulty_b2(n) if n % 8 == 7 else samples.b2(n, (2,)) for n in range(1, fichiers + 1)}
-    contents |= {f"doc-{n}.pdf": samples.scanned(3 << 20, n) for n in range(large)}
-    settings = {"forward": {"sync_kb": 64, "window": 2}}
     with Stage(root, settings=settings, wrap=mortal, pin=CODE) as stage:
         stage.prepare()
         stage.start_reader()
         stage.insert_card()
-        stage.start()
-        over = threading.Event()
-        crew = [threading.Thread(target=work, args=(stage, over)) for work in (_restart, _type_pin)]
-        for thread in crew:
-            thread.start()
+        at_work = Dying(stage, wanted, kills)
         try:
-            _feed(stage, contents, wanted, seconds)
-            _settle(stage, contents, seconds)
+            yield at_work
         finally:
-            over.set()
-            for thread in crew:
-                thread.join()
-        return _count(stage, wanted, kills)
+            at_work.rest()
 
 
-def _restart(stage: Stage, over: threading.Event) -> None:
+def run_kills(root: Path, fichiers: int, times: int, seconds: float, large: int = 1) -> Outcome:
+    """Send ``fichiers`` B2 files (every eighth faulty) and ``large`` documents through dying services."""
+    contents = {f"b2-{n}": samples.faulty_b2(n) if n % 8 == 7 else samples.b2(n, (2,)) for n in range(1, fichiers + 1)}
+    contents |= {f"doc-{n}.pdf": samples.scanned(3 << 20, n) for n in range(large)}
+    with dying(root, wanted_lines(times), {"forward": {"sync_kb": 64, "window": 2}}) as at_work:
+        at_work.begin()
+        _feed(at_work.stage, contents, at_work.wanted, seconds)
+        _settle(at_work.stage, contents, seconds)
+        at_work.rest()
+        return count(at_work)
+
+
+def _restart(at_work: Dying) -> None:
     """systemd's part: whatever died is started again."""
-    while not over.is_set():
-        for name in SERVICES:
+    stage = at_work.stage
+    while not at_work.over.is_set():
+        for name in (each for each in SERVICES if each in at_work.services):
             if not stage.alive(name):
                 stage.processes.pop(name, None)
                 stage.start(name)
         time.sleep(0.02)
 
 
-def _type_pin(stage: Stage, over: threading.Event) -> None:
+def _type_pin(at_work: Dying) -> None:
     """The practitioner's part: the PIN for whatever is shown."""
-    while not over.is_set():
+    stage = at_work.stage
+    while not at_work.over.is_set():
         with suppress(OSError, HTTPError, URLError, KeyError, ValueError):
             told = stage.pending()
             if told["items"] and told["card"]["state"] == "locked":
@@ -128,16 +163,27 @@ def _inbox(stage: Stage) -> list[Path]:
     return [path for path in (stage.paths.practice / "inbox").iterdir() if path.is_file()]
 
 
-def _count(stage: Stage, wanted: Path, kills: Path) -> Outcome:
+def count(at_work: Dying) -> Outcome:
+    """What was found at both ends; the services end."""
+    stage = at_work.stage
     for name in BOX:
         if stage.alive(name):
             stage.end(name)
     outcome = Outcome(states=stage.states())
-    outcome.kills = Counter(line.split()[0] for line in kills.read_text().splitlines())
+    outcome.kills = Counter(line.split()[0] for line in at_work.kills.read_text().splitlines())
     outcome.integrated = Counter(row["fichier"] for row in stage.integrated() if row["verdict"] == "integrated")
-    for row in stage.board.rows("SELECT fichier, text FROM events"):
-        if json.loads(row["text"])["verb"] == "sign":
-            outcome.signatures[row["fichier"]] += 1
+    for row in stage.board.rows("SELECT fichier, text FROM events ORDER BY fichier, seq"):
+        _count_signature(outcome, row["fichier"], json.loads(row["text"]))
     outcome.inbox = [path.read_bytes() for path in _inbox(stage)]
-    outcome.unwanted = wanted.read_text().splitlines()
+    outcome.unwanted = at_work.wanted.read_text().splitlines()
     return outcome
+
+
+def _count_signature(outcome: Outcome, fichier: str, fact: dict[str, Any]) -> None:
+    """A fichier that has a signature is given no other before that one is void."""
+    if fact["verb"] == "sign":
+        outcome.doubled += [fichier] * outcome.signatures[fichier]
+        outcome.signatures[fichier] += 1
+    elif "signature" in fact:  # withdrawn, or refused by the OCT and resent
+        outcome.signatures[fichier] -= 1
+        outcome.void[fichier] += 1

@@ -69,7 +69,12 @@ def doors(fate: Fate) -> None:
         return f"remove-{door.path.name}-{_kind(name)}", name
 
     around(fate, Door, "place", put)
+
+    def withdraw(door: Door, name: str) -> tuple[str, str]:
+        return f"withdraw-{door.path.name}-{_kind(name)}", name
+
     around(fate, Door, "remove", remove)
+    around(fate, Door, "withdraw", withdraw)
 
 
 def _kind(name: str) -> str:
@@ -162,11 +167,11 @@ INSTANTS = {
     "keeper": (
         *(f"move-{verb}" for verb in ("receive", "check", "refuse", "sign", "seal", "send", "integrate")),
         "put-outgoing-part", "put-counter-word", "put-counter-return", "remove-new-fichier", "remove-new-picked",
-        "remove-arrived-sent", "remove-arrived-return",
+        "remove-arrived-begun", "remove-arrived-sent", "remove-arrived-return", "withdraw-outgoing-part",
     ),
     "forward": (
         "begin_write", "acknowledge", "finish_write", "begin_pull", "record_whole", "end_pull",
-        "put-arrived-sent", "put-arrived-return", "remove-outgoing-part",
+        "put-arrived-begun", "put-arrived-sent", "put-arrived-return", "remove-outgoing-part",
     ),
     "intake": (
         "put-new-fichier", "put-new-picked", "process", "deliver", "delivered", "receipt",

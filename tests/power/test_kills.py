@@ -25,6 +25,7 @@ def check(outcome: Outcome, fichiers: int, faulty: int, large: int, kills: int) 
     assert set(outcome.integrated.values()) == {1}
     assert len(outcome.signatures) == good + large
     assert set(outcome.signatures.values()) == {1}
+    assert (outcome.doubled, outcome.void) == ([], {})
     assert len(outcome.inbox) == len(set(outcome.inbox)) == 2 * good
     assert outcome.unwanted == []
     assert sum(outcome.kills.values()) >= kills

@@ -13,10 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding
 from development_pki import Pki
+from samples import EMITTER
 from stage import DOCTOR, NURSE, Stage
 
 from gateway.book.doors import Copied
@@ -97,6 +95,17 @@ class KeeperBench:
             self.desk.book.move(key, Verb.CHECK, {}, emitter=emitters[0] if emitters else "", **found)
         return key
 
+    def sealed(self, fichier: str, signer: str = DOCTOR, **columns: int) -> str:
+        """A fichier that a card signed and that is offered to forward; its id."""
+        key = self.checked(fichier, EMITTER)
+        self.sign(key, signer)
+        self.turn()
+        with self.desk.commit():
+            self.desk.book.name_part(key, "sealed", self.desk.parts.add_bytes(key.encode()))
+            self.desk.book.move(key, Verb.SEAL, {}, seal="1", seals=1, **{"begun": 0, **columns})
+        self.desk.offer(key)
+        return key
+
     def row(self, key: str) -> dict[str, Any]:
         return dict(cast(Any, self.desk.book.fichier(key)))
 
@@ -158,19 +167,8 @@ class KeeperBench:
 
     def revoke(self, name: str) -> None:
         """The authority's new list names the certificate ``name`` of the PKI."""
-        issuer, key = self.pki.certificate("chains/sante"), self.pki.key("ca/sante")
-        listed = x509.load_der_x509_certificate(self.pki.certificate(name))
-        entry = x509.RevokedCertificateBuilder().serial_number(listed.serial_number).revocation_date(self.now).build()
-        made = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(x509.load_der_x509_certificate(issuer).subject)
-            .last_update(self.now)
-            .next_update(self.now + timedelta(days=30))
-            .add_revoked_certificate(entry)
-            .sign(cast(Any, key), hashes.SHA256())
-        )
         path = self.desk.paths.trust / "crl" / "sante-2.crl"
-        path.write_bytes(made.public_bytes(Encoding.DER))
+        path.write_bytes(self.pki.list_naming(name, self.now))
         self.review.look()
 
 

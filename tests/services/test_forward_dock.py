@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,37 @@ def test_returns_are_looked_for_at_once_after_a_send(dock: Dock) -> None:
 def test_forward_carries_the_reserves_library_only_when_it_is_used() -> None:
     look = "import sys, gateway.services.forward.service; sys.exit('paramiko' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", look]).returncode == 0
+
+
+def test_that_a_sending_begins_is_said_before_the_entry_is_opened(dock: Dock) -> None:
+    with pytest.raises(FileNotFoundError):
+        dock.begin(ENTRY)
+    assert dock.arrived.names() == [f"begun.{ENTRY}"]
+    dock.outgoing.put(ENTRY, b"sealed")
+    for _ in range(2):
+        with dock.begin(ENTRY) as source:
+            assert source.read() == b"sealed"
+    assert dock.arrived.names() == [f"begun.{ENTRY}"]
+
+
+def test_what_the_keeper_withdrew_unbegun_is_never_opened(dock: Dock) -> None:
+    """The two sides race: whoever opened the entry had said so before it was gone."""
+    opened, together = [], threading.Barrier(2)
+
+    def forward(name: str) -> None:
+        together.wait()
+        with suppress(FileNotFoundError), dock.begin(name):
+            opened.append(name)
+
+    unbegun = []
+    for number in range(200):
+        name = f"{'f' * 32}.1.{number}"
+        dock.outgoing.put(name, b"sealed")
+        thread = threading.Thread(target=forward, args=(name,))
+        thread.start()
+        together.wait()
+        dock.outgoing.withdraw(name)
+        if not dock.arrived.has(f"begun.{name}"):
+            unbegun.append(name)
+        thread.join()
+    assert set(opened).isdisjoint(unbegun)

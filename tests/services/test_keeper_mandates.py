@@ -17,10 +17,8 @@ from stage import DOCTOR, MANDATES, NURSE, REPO
 
 from gateway.config import read_section
 from gateway.errors import Refused
-from gateway.fichier import Verb
-from gateway.services.keeper.commands import mandates, release
+from gateway.services.keeper.commands import mandates
 from gateway.services.keeper.desk import KeeperSettings
-from gateway.services.keeper.sealing import seal
 
 SECOND = "991038449"
 EMITTERS = [{"number": EMITTER, "rpps": DOCTOR}, {"number": SECOND, "rpps": NURSE}]
@@ -193,48 +191,6 @@ def test_a_declined_signature_is_forgotten_with_its_card(bench: KeeperBench) -> 
     bench.card["state"] = "absent"
     bench.turn()
     assert bench.condition("signature")["code"] == ""
-
-
-def test_what_was_signed_is_held_when_the_certificate_is_revoked(bench: KeeperBench) -> None:
-    signed, sealed, sent = (bench.checked(name, EMITTER) for name in ("signed", "sealed", "sent"))
-    for key in (signed, sealed, sent):
-        bench.sign(key)
-    bench.turn()
-    desk = bench.desk
-    with desk.commit():
-        for key in (sealed, sent):
-            desk.book.name_part(key, "sealed", desk.parts.add_bytes(key.encode()))
-            desk.book.move(key, Verb.SEAL, {}, seal="1", seals=1)
-        desk.book.move(sent, Verb.SEND, {})
-    desk.offer(sealed)
-    assert desk.outgoing.names() == [f"{sealed}.1.1"]
-    bench.revoke(f"practitioners/{DOCTOR}/sig")
-    assert [bool(bench.row(key)["held_since"]) for key in (signed, sealed, sent)] == [True, True, False]
-    assert "« CLAIRE ESSAI » est révoqué. Ce fichier a été signé avec lui" in bench.row(sealed)["held_reason"]
-    assert desk.outgoing.names() == [], "it is not sent any more"
-    assert bench.condition("revocation")["code"] == "CMS-036"
-    desk.offer(sealed)
-    assert desk.outgoing.names() == []
-    desk.outgoing.link(f"{sealed}.1.1", desk.parts.file(desk.book.part(sealed, "sealed").digest))
-    bench.open()
-    assert bench.desk.outgoing.names() == [], "nor after a death between the hold and the door"
-    with bench.desk.commit():
-        assert bench.desk.book.move(sealed, Verb.INTEGRATE, {}), "if the line was quicker, the OCT's word counts"
-    with pytest.raises(Refused, match="CMS-036") as refused:
-        seal(bench.desk, signed)
-    assert refused.value.scope == "fichier", "a person's release does not seal it: it is held again"
-
-
-def test_a_person_who_releases_a_sealed_one_has_it_sent(bench: KeeperBench) -> None:
-    key = bench.checked("a", EMITTER)
-    bench.sign(key)
-    bench.turn()
-    with bench.desk.commit():
-        bench.desk.book.name_part(key, "sealed", bench.desk.parts.add_bytes(b"sealed"))
-        bench.desk.book.move(key, Verb.SEAL, {}, seal="1", seals=1)
-    bench.revoke(f"practitioners/{DOCTOR}/sig")
-    assert release(bench.desk, {"id": key}) == {"id": key, "done": True}
-    assert bench.desk.outgoing.names() == [f"{key}.1.1"]
 
 
 ENDS = [(91, ""), (90, "MND-CERT-90"), (31, "MND-CERT-60"), (30, "MND-CERT-30"), (14, "MND-CERT-14"),

@@ -1,7 +1,8 @@
 """Where what goes to the OCT is taken and what comes from it is left, whichever channel carries it.
 
-An entry of ``outgoing/`` is removed only after its fact is in ``arrived/``; a return is in ``arrived/`` before
-anybody over there is told.  Each step may be done again.
+That a sending begins is said in ``arrived/`` before its entry of ``outgoing/`` is opened; the entry is removed only
+after the fact that it was sent is there too; a return is in ``arrived/`` before anybody over there is told.  Each step
+may be done again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 from gateway.book.doors import Door, Entry
 from gateway.config import Paths
@@ -56,6 +57,13 @@ class Dock:
     def stopping(self) -> bool:
         """Nothing new is begun."""
         return self.runtime.stop.is_set()
+
+    def begin(self, entry: str) -> BinaryIO:
+        """Open an entry to send it; FileNotFoundError if the keeper withdrew it.
+
+        The fact is first: a keeper that withdraws an entry and then finds none knows that no byte of it leaves."""
+        self.arrived.put(f"begun.{entry}", b"")
+        return self.outgoing.open(entry)
 
     def conclude(self, entry: str) -> None:
         """The OCT has all of an entry, as its context says: the fact first, then the entry's end."""

@@ -89,7 +89,7 @@ class ByPesit:
 
     async def _transfer(self, connection: Connection, entry: str, known: Write | None) -> Outcome:
         """A new transfer, or the restart of a known one: at its last point, or wherever the other side has got to."""
-        with self._dock.outgoing.open(entry) as source:
+        with self._dock.begin(entry) as source:
             write = known or self._dock.transfers.begin_write(entry, self._new_identity(entry))
             self._dock.progress.begin(entry, source.seek(0, 2), write.point.offset)
             return await connection.send(

@@ -77,7 +77,7 @@ class BySftp:
         known = self._dock.transfers.write(entry)
         if known is None or not known.done:
             try:
-                source = self._dock.outgoing.open(entry)
+                source = self._dock.begin(entry)
             except FileNotFoundError:
                 return  # the keeper withdrew it
             with source:

@@ -16,10 +16,11 @@ from typing import Any
 from gateway.book.mandates import TABLES, read_register, signers
 from gateway.book.moves import iso
 from gateway.errors import Refused, Trouble
-from gateway.fichier import Verb
+from gateway.fichier import State, Verb
 from gateway.journal.chain import ACCESS, EVIDENCE, first_break
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.mandates import today
+from gateway.services.keeper.retracting import drop_signature
 
 LINE_LIMIT = 1 << 16
 Ask = dict[str, Any]
@@ -63,12 +64,14 @@ def release(desk: Desk, ask: Ask) -> dict[str, Any]:
 
 
 def resend(desk: Desk, ask: Ask) -> dict[str, Any]:
-    """Transmission + 1, same signature, new seal; a refused fichier is checked afresh."""
+    """Transmission + 1, same signature, new seal; a refused fichier is checked and signed afresh."""
     fichier, why = _fichier(desk, ask), _why(ask)
     row = desk.book.fichier(fichier)
     assert row is not None
     with desk.commit():
-        done = desk.book.move(fichier, Verb.RESEND, {"why": why}, transmission=row["transmission"] + 1)
+        signed_anew = row["state"] == State.REFUSED and row["signer"]
+        fact = {"why": why} | (drop_signature(desk, fichier) if signed_anew else {})
+        done = desk.book.move(fichier, Verb.RESEND, fact, transmission=row["transmission"] + 1)
     if not done:
         raise Refused("CMD-003", f"Le fichier est dans l'état {row['state']} : il n'y a rien à renvoyer.")
     return {"id": fichier, "transmission": row["transmission"] + 1}

@@ -1,4 +1,4 @@
-"""Facts from ``arrived/``: what was sent, how the route is, and the returns of the OCT.
+"""Facts from ``arrived/``: what is being sent and what was, how the route is, and the returns of the OCT.
 
 A return is opened, its signature and path are checked, and it is recorded with what it says (receipt → the
 fichier moves, ARL → its lot, RSP → its factures) in one transaction; its body is sealed again, for box-delivery and
@@ -102,7 +102,15 @@ async def _take_return(desk: Desk, name: str) -> None:
     desk.hand_out(part.digest)
 
 
+async def _take_begun(desk: Desk, name: str) -> None:
+    """``begun.<id>.<transmission>.<seal>``: from now on some of that seal may be at the OCT."""
+    _, fichier, _, number = name.split(".")
+    with desk.commit():
+        desk.book.begin(fichier, number)
+
+
 _FORMS = (
+    (re.compile(r"begun\.[0-9a-f]{32}\.\d{1,6}\.\d{1,6}"), _take_begun),
     (re.compile(r"sent\.[0-9a-f]{32}\.\d{1,6}\.\d{1,6}"), _take_sent),
     (re.compile(r"route\.\d{1,30}"), _take_route),
     (re.compile(r"return\.[0-9a-f]{64}"), _take_return),

@@ -11,23 +11,19 @@ import json
 from typing import Any
 
 from gateway.book.parts import Writable
-from gateway.envelope.certificates import Use
 from gateway.envelope.seal import Sealer
 from gateway.envelope.signed import Signature, signed_size, write_signed
-from gateway.errors import Refused
 from gateway.fichier import Verb
 from gateway.services.keeper.checking import open_content
 from gateway.services.keeper.desk import Desk
-from gateway.services.keeper.signers import withdrawn_words
 
 ALGORITHM = "rsa-pkcs1-sha256"
 """What a CPS signs with (cps.md §4: PSO CDS, no PSS on CPS3)."""
 
 
 def seal(desk: Desk, fichier: str) -> None:
-    """Seal one fichier and offer it; Refused where its signer's certificate holds no more."""
+    """Seal one fichier, whose signature stands, and offer it."""
     signature = read_signature(desk, fichier)
-    _check_still_good(desk, signature)
     received = desk.book.part(fichier, "received").digest
     row = desk.book.fichier(fichier)
     assert row is not None
@@ -44,15 +40,8 @@ def seal(desk: Desk, fichier: str) -> None:
     with desk.commit():
         desk.book.name_part(fichier, "sealed", part)
         fact = {"seal": str(number), "part": part.digest, "size": part.size, "transmission": row["transmission"]}
-        desk.book.move(fichier, Verb.SEAL, fact, seal=str(number), seals=number)
+        desk.book.move(fichier, Verb.SEAL, fact, seal=str(number), seals=number, begun=0)
     desk.offer(fichier)
-
-
-def _check_still_good(desk: Desk, signature: Signature) -> None:
-    try:
-        desk.trust.check_practitioner(signature.certificate, Use.SIGN_FICHIER, desk.book.clock())
-    except Refused as refusal:
-        raise Refused(refusal.code, withdrawn_words(refusal)) from None
 
 
 def pack_signature(answer: dict[str, Any]) -> bytes:

@@ -20,6 +20,7 @@ from gateway.process.runtime import Runtime
 from gateway.services.keeper.checking import check, open_content
 from gateway.services.keeper.commands import ADMIN, STATUS, pick_up, serve_commands
 from gateway.services.keeper.desk import Desk, KeeperSettings
+from gateway.services.keeper.retracting import stands
 from gateway.services.keeper.returns import take_arrived
 from gateway.services.keeper.sealing import seal
 from gateway.services.keeper.signers import Review
@@ -122,7 +123,8 @@ async def _work(desk: Desk) -> None:
 
 
 async def _seal(desk: Desk, fichier: str) -> None:
-    seal(desk, fichier)
+    if stands(desk, fichier):
+        seal(desk, fichier)
 
 
 def _put_off(desk: Desk, fichier: str, attempts: int, trouble: Trouble) -> None:

@@ -1,8 +1,7 @@
 """The certificates of those who sign here: said before they end, and what becomes of what they signed.
 
-Rules.  Whoever's newest certificate ends within ``STEPS`` days is told, card in the reader or not.  A fichier whose
-signer's certificate is revoked or has ended before the OCT took it is held with words: the OCT would refuse it.
-It is held, not unsealed, so that the OCT's word still moves it if the line was quicker.
+Rules.  Whoever's newest certificate ends within ``STEPS`` days is told, card in the reader or not.  A signature whose
+certificate is revoked or has ended before the OCT took it is withdrawn (``retracting``): the OCT would refuse it.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from gateway.formats.words import day as day_words
 from gateway.formats.words import plural
 from gateway.services.keeper import mandates
 from gateway.services.keeper.desk import Desk
+from gateway.services.keeper.retracting import BY, retract
 
 STEPS = (7, 14, 30, 60, 90)
 """Days before the end of a certificate at which it is said anew."""
@@ -39,11 +39,11 @@ class Review:
         desk = self._desk
         lists = sorted((desk.paths.trust / "crl").glob("*.crl"))
         count = desk.book.connection.execute("SELECT count(*) FROM signers").fetchone()[0]
-        seen = (mandates.today(desk), count, [(path.name, path.stat().st_mtime_ns) for path in lists])
+        seen = (mandates.today(desk), count, _back(desk), [(path.name, path.stat().st_mtime_ns) for path in lists])
         if seen != self._seen:
             mandates.release(desk)
             mandates.end_alarm(desk)
-            _hold_withdrawn(desk)
+            _retract_lapsed(desk)
             self._seen = seen
 
 
@@ -56,8 +56,14 @@ def record(desk: Desk, certificate: bytes) -> str:
     return name
 
 
-def _hold_withdrawn(desk: Desk) -> None:
-    """Hold what was signed under a certificate that no longer holds, and say whose newest one is revoked."""
+def _back(desk: Desk) -> int:
+    """How many fichiers held for their signature are the box's alone again: the OCT could not open their seal."""
+    query = "SELECT count(*) FROM fichiers WHERE state = ? AND held_by = ?"
+    return int(desk.book.connection.execute(query, (State.SIGNED, BY)).fetchone()[0])
+
+
+def _retract_lapsed(desk: Desk) -> None:
+    """Withdraw what was signed under a certificate that no longer holds, and say whose newest one is revoked."""
     refused: dict[str, Refused] = {}
     newest: dict[str, str] = {}
     for signer in signers(desk.book):
@@ -69,26 +75,19 @@ def _hold_withdrawn(desk: Desk) -> None:
         except Deferred:
             continue  # no list tells now: what was good stays good until one says otherwise
     for certificate, why in refused.items():
-        _hold_signed_by(desk, certificate, why)
+        for fichier in _signed_by(desk, certificate):
+            retract(desk, fichier, why)
     found = [refused[name] for rpps, name in newest.items() if name in refused and _signs_here(desk, rpps)]
     revoked = next((each for each in found if each.code == "CMS-036"), None)
     desk.condition(Scope.CARD, "revocation", revoked.code if revoked else "", revoked.text if revoked else "")
 
 
-def _hold_signed_by(desk: Desk, certificate: str, refusal: Refused) -> None:
+def _signed_by(desk: Desk, certificate: str) -> list[str]:
+    """Fichiers of which the box has a signature under a certificate, and of which the OCT has said nothing."""
     rows = desk.book.connection.execute(
-        "SELECT id FROM fichiers WHERE signer = ? AND state IN (?, ?) AND held_since = ''",
-        (certificate, State.SIGNED, State.SEALED),
-    ).fetchall()
-    for row in rows:
-        with desk.commit():
-            desk.book.hold(row["id"], withdrawn_words(refusal), "keeper")
-        desk.take_back(row["id"])
-
-
-def withdrawn_words(refusal: Refused) -> str:
-    """Why a signed fichier does not go."""
-    return f"{refusal.text} Ce fichier a été signé avec lui : le concentrateur le refuserait."
+        "SELECT id FROM fichiers WHERE signer = ? AND state IN (?, ?)", (certificate, State.SIGNED, State.SEALED)
+    )
+    return [row["id"] for row in rows.fetchall()]
 
 
 def _signs_here(desk: Desk, rpps: str) -> bool:

@@ -2,7 +2,8 @@
 
 The keeper never sees a PIN and ``card`` never sees a fichier.  ``card`` keeps its answers until they are
 confirmed, so that a keeper that dies between answer and commit gets the same signature again, and at most
-one is ever committed.  The proof that the card was there is verified first and kept with the signature.
+one is in force; an answer that became void since is only confirmed, so that the card forgets it.  The proof that
+the card was there is verified first and kept with the signature.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from gateway.book.signatures import is_void
 from gateway.card.client import CardClient
 from gateway.card.proof import Item, proof_message
 from gateway.envelope import algorithms
@@ -23,6 +25,7 @@ from gateway.fichier import State, Verb
 from gateway.formats.mandates import ABSENT, Mandate
 from gateway.services.keeper import mandates
 from gateway.services.keeper.desk import Desk
+from gateway.services.keeper.retracting import name_of
 from gateway.services.keeper.sealing import ALGORITHM, pack_signature, signature_of
 from gateway.services.keeper.signers import record as record_signer
 from gateway.services.keeper.signers import state_ends
@@ -51,6 +54,8 @@ async def sign_waiting(desk: Desk, client: CardClient) -> None:
 def _settle(desk: Desk, answer: dict[str, Any]) -> bool:
     """Commit one answer, or say why not; True when the card need not keep it."""
     fichier = answer["fichier"]
+    if is_void(desk.book, name_of(signature_of(answer))):
+        return True
     try:
         commit_signature(desk, answer)
     except Refused as refusal:
