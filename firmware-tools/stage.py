@@ -126,7 +126,7 @@ class Stage:
 
     def _trust(self) -> None:
         trust = self.paths.trust
-        for name in ("root", "oct-seal", "oct-sign", "box-seal", "box-delivery", "recovery"):
+        for name in ("root", "oct-seal", "oct-sign", "box-seal", "box-sign", "box-delivery", "recovery"):
             shutil.copy(self.pki / f"{name}.pem", trust / f"{name}.pem")
         chains = b"".join(path.read_bytes() for path in sorted((self.pki / "chains").glob("*.pem")))
         (trust / "chain.pem").write_bytes(chains)
@@ -170,7 +170,7 @@ class Stage:
                 "directory": str(self.oct), "port": self.ports["concentrator"], "name": OCT,
                 "partners": [{"identifier": SENDER, "password_hash": password_hash(password),
                               "box_seal": str(pki / "box-seal.pem"), "landing": self.landing,
-                              "mandates": MANDATES}],
+                              "box_sign": str(pki / "box-sign.pem"), "mandates": MANDATES}],
                 "seal_certificate": str(pki / "oct-seal.pem"), "seal_key": str(pki / "oct-seal.key"),
                 "sign_certificate": str(pki / "oct-sign.pem"), "sign_key": str(pki / "oct-sign.key"),
                 "transport_certificate": str(pki / "oct-transport.pem"),

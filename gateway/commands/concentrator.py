@@ -14,8 +14,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from gateway.book.moves import utc_now
 from gateway.concentrator.schema import open_reading
 from gateway.concentrator.settings import ConcentratorSettings
+from gateway.concentrator.store import Store
+from gateway.concentrator.witness import forget
 from gateway.errors import Deferred, Scope
 from gateway.formats.words import plural
 from gateway.link.partners import password_hash
@@ -40,6 +43,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     listing.set_defaults(act=list_verdicts)
     password = actions.add_parser("password", help="l'empreinte d'un mot de passe, pour le réglage partners")
     password.set_defaults(act=print_hash)
+    accept = actions.add_parser("accept-journal", help="le journal d'un boîtier restauré ou remplacé repart de zéro")
+    accept.add_argument("sender", metavar="CORRESPONDANT")
+    accept.add_argument("--why", required=True, metavar="RAISON")
+    accept.add_argument("--directory", type=Path, default=ConcentratorSettings.directory, metavar="RÉPERTOIRE")
+    accept.set_defaults(act=accept_journal)
 
 
 def list_verdicts(arguments: argparse.Namespace) -> int:
@@ -54,6 +62,17 @@ def list_verdicts(arguments: argparse.Namespace) -> int:
         print(json.dumps(found, ensure_ascii=False, indent=2))
     else:
         print("\n".join(_line(verdict) for verdict in found) or "Aucun fichier.")
+    return 0
+
+
+def accept_journal(arguments: argparse.Namespace) -> int:
+    """Forget the heads of one box's journal: the next one is taken as the first; said among the alarms."""
+    path = arguments.directory / "concentrator.db"
+    if not path.exists():
+        raise Deferred("OCT-007", f"Aucun concentrateur n'a encore tourné dans {arguments.directory}.", Scope.BOX)
+    with closing(Store(path)) as store, store.transaction() as connection:
+        done = forget(connection, arguments.sender, arguments.why, utc_now())
+    print(f"{arguments.sender} : {plural(done, 'tête')} de journal oubliées.")
     return 0
 
 

@@ -23,6 +23,7 @@ from gateway.concentrator.mailbox import Mailbox
 from gateway.concentrator.payer import answers
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Return, Store, Verdict
+from gateway.concentrator.witness import Seen, Witness
 from gateway.envelope.certificates import Use, holder
 from gateway.envelope.seal import Opened
 from gateway.envelope.signed import SignedContent, read_signed
@@ -63,6 +64,7 @@ class Integration:
         self._keys = keys
         self._trust = trust
         self._clock = clock
+        self._witness = Witness(store.connection, keys)
 
     def work(self) -> bool:
         """Settle the oldest fichier that waits, or say why it waits longer; False if none did."""
@@ -79,21 +81,24 @@ class Integration:
     def _settle(self, row: sqlite3.Row, at: datetime, trust: Trust) -> None:
         with (self._settings.received / row["sealed"]).open("rb") as file:
             examined = self._examine(file, row, at, trust)
+        value = examined.content.signature.checkpoint if examined.content else b""
+        seen = self._witness.look(row["sender"], row["fichier"], value, at, trust) or Seen(row["sender"])
         if examined.original is not None:
-            self._answer_double(row, examined.original, at, trust)
+            self._answer_double(row, examined.original, at, trust, seen)
             return
-        receipt = _receipt(row, examined, at)
+        receipt = _receipt(row, examined, at, seen)
         returns = [self._post(row, "receipt", "", receipt.to_bytes(), at, trust)]
         if examined.report is not None:
             returns += self._payer(row, examined.report, at, trust)
-        self._store.settle(row["id"], _verdict(row, examined, receipt, at), examined.report, returns)
+        verdict = _verdict(row, examined, receipt, at)
+        self._store.settle(row["id"], verdict, examined.report, returns, lambda open_: seen.record(open_, at))
 
-    def _answer_double(self, row: sqlite3.Row, original: sqlite3.Row, at: datetime, trust: Trust) -> None:
+    def _answer_double(self, row: sqlite3.Row, original: sqlite3.Row, at: datetime, trust: Trust, seen: Seen) -> None:
         receipt = Receipt.from_bytes(original["receipt"])
         # the word is the first one's; what it answers is this sending, or the sender would not know it
-        again = replace(receipt, fichier=row["fichier"], seal=row["seal"], original=False)
+        again = replace(receipt, fichier=row["fichier"], seal=row["seal"], original=False, journal_head=seen.head)
         answer = self._post(row, "receipt", "", again.to_bytes(), at, trust)
-        self._store.settle_double(row["id"], original["id"], answer)
+        self._store.settle_double(row["id"], original["id"], answer, lambda open_: seen.record(open_, at))
 
     def _examine(self, file: BinaryIO, row: sqlite3.Row, at: datetime, trust: Trust) -> Examined:
         verdict: Literal["refused", "unopened"] = "unopened"
@@ -176,7 +181,7 @@ def _check_shown(content: SignedContent, report: Report) -> None:
         raise Refused("OCT-012", f"La signature porte sur {signed}, le fichier contient {held}.")
 
 
-def _receipt(row: sqlite3.Row, examined: Examined, at: datetime) -> Receipt:
+def _receipt(row: sqlite3.Row, examined: Examined, at: datetime, seen: Seen) -> Receipt:
     lots = examined.report.lots if examined.report else ()
     return Receipt(
         fichier=row["fichier"],
@@ -192,7 +197,7 @@ def _receipt(row: sqlite3.Row, examined: Examined, at: datetime) -> Receipt:
         digest=examined.content.digest.hex() if examined.content else None,
         lots=tuple(ReceiptLot(lot.emitter, lot.destination, lot.number, lot.date, len(lot.factures)) for lot in lots),
         original=True,
-        journal_head=None,
+        journal_head=seen.head,
     )
 
 

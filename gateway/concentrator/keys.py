@@ -20,13 +20,14 @@ from gateway.errors import Refused, Scope
 
 @dataclass(frozen=True)
 class Keys:
-    """The two certificates (DER) of the OCT with their private keys, and by sender that of its box."""
+    """The two certificates (DER) of the OCT with their private keys, and by sender those of its box."""
 
     seal_certificate: bytes
     seal: PrivateKey
     sign_certificate: bytes
     sign: PrivateKey
     boxes: dict[str, bytes]
+    box_signs: dict[str, tuple[bytes, ...]]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ def load_keys(settings: ConcentratorSettings) -> Keys:
         sign_certificate=load_certificates(_read(settings.sign_certificate))[0],
         sign=load_key(_read(settings.sign_key)),
         boxes={partner.identifier: load_certificates(_read(partner.box_seal))[0] for partner in settings.partners},
+        box_signs={
+            partner.identifier: tuple(load_certificates(_read(partner.box_sign))) if partner.box_sign.name else ()
+            for partner in settings.partners
+        },
     )
 
 

@@ -111,6 +111,17 @@ MIGRATIONS = (
     ) STRICT;
     """,
     "ALTER TABLE transfers ADD COLUMN channel TEXT NOT NULL DEFAULT 'pesit';",  # or 'sftp'
+    """
+    CREATE TABLE heads (
+        sender TEXT NOT NULL,                    -- whose journal
+        size   INTEGER NOT NULL,                 -- rows
+        root   BLOB NOT NULL,
+        at     TEXT NOT NULL,                    -- the box's time; '' where only a later head proved it
+        signed BLOB NOT NULL,                    -- the checkpoint as it came
+        seen   TEXT NOT NULL,
+        PRIMARY KEY (sender, size)
+    ) STRICT;
+    """,
 )
 
 

@@ -26,6 +26,7 @@ class PartnerAccess:
     client_name: str = setting("", "CN exigé de son certificat TLS ; vide : tout certificat admis")
     mandates: tuple[Mandate, ...] = setting((), "qui signe pour quel numéro : rpps, emitter, role, since, until")
     landing: str = setting("", "son répertoire de dépôt SFTP (voie de secours) ; vide : aucun")
+    box_sign: Path = setting(Path(), "certificats qui signent son journal ; vide : journal non vérifié")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ database itself refuses a second one.  The store knows no key, no network and no
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,9 @@ OFFERS = 3
 
 NUMBERS = (1 << 24) - 1
 """Transfer ids that PI 13 can tell apart; 0 is none of them (F-101)."""
+
+
+Also = Callable[[sqlite3.Connection], None]
 
 
 @dataclass(frozen=True)
@@ -166,9 +169,13 @@ class Store:
             "SELECT * FROM verdicts WHERE sender = ? AND digest = ? AND transmission = ?", sender, digest, transmission
         )
 
-    def settle(self, transfer: int, verdict: Verdict, report: Report | None, returns: Sequence[Return]) -> None:
-        """The outcome of a fichier, where its lots go, and the returns it brings about: one commit."""
+    def settle(
+        self, transfer: int, verdict: Verdict, report: Report | None, returns: Sequence[Return], also: Also | None = None
+    ) -> None:
+        """The outcome of a fichier, where its lots go, and the returns it brings about: one commit, with ``also``."""
         with self.transaction() as connection:
+            if also is not None:
+                also(connection)
             _insert(connection, "verdicts", {"id": transfer, **vars(verdict)})
             if report is not None:
                 _route(connection, transfer, report)
@@ -176,9 +183,11 @@ class Store:
                 _put(connection, item)
             _conclude(connection, transfer, verdict.verdict)
 
-    def settle_double(self, transfer: int, original: int, answer: Return) -> None:
-        """A double: counted, answered, and nothing else."""
+    def settle_double(self, transfer: int, original: int, answer: Return, also: Also | None = None) -> None:
+        """A double: counted, answered, and nothing else but ``also``."""
         with self.transaction() as connection:
+            if also is not None:
+                also(connection)
             connection.execute("UPDATE verdicts SET doubles = doubles + 1 WHERE id = ?", (original,))
             _put(connection, answer)
             _conclude(connection, transfer, "double")

@@ -1,8 +1,8 @@
 """SignedData around a fichier (RFC 5652 §5): one signer, SHA-256, the content inside, DER.
 
 Rule 1: the content passes through in blocks; its size is known before the first byte is written.
-Rule 2: one signer, named by issuer and serial number, with signed attributes and none unsigned, its
-certificate included and bound by signingCertificateV2.
+Rule 2: one signer, named by issuer and serial number, with signed attributes and none unsigned but one, the
+box's journal checkpoint, which proves itself; its certificate included and bound by signingCertificateV2.
 Rule 3: what ``read_signed`` has written is worth nothing before it returns; the caller keeps it back.
 
 Whether the signer's certificate may be trusted, and for what, is ``certificates``' part.  The part that the
@@ -34,12 +34,16 @@ _SIGNATURE_LIMIT = 1024
 
 @dataclass(frozen=True)
 class Signature:
-    """A signature and what it covers: ``attributes`` is the DER SET OF (tag 0x31) that was signed."""
+    """A signature and what it covers: ``attributes`` is the DER SET OF (tag 0x31) that was signed.
+
+    ``checkpoint`` is the value of the one unsigned attribute (``journal.checkpoint``); empty: there is none.
+    """
 
     attributes: bytes
     signature: bytes
     certificate: bytes
     algorithm: str
+    checkpoint: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,15 @@ def _signer_info(signature: Signature) -> bytes:
         bytes((der.context(0),)) + signature.attributes[1:],
         algorithms.SIGNATURES[signature.algorithm].encodings[0],
         der.octets(signature.signature),
+        _unsigned(signature.checkpoint),
     )
+
+
+def _unsigned(checkpoint: bytes) -> bytes:
+    if not checkpoint:
+        return b""
+    attribute = der.sequence(der.oid(oids.CARRIED_CHECKPOINT), der.set_of([checkpoint]))
+    return der.set_of([attribute], der.context(1))
 
 
 # ---------------------------------------------------------------- reading
@@ -216,8 +228,24 @@ def _read_signer(reader: der.Reader, certificates: list[bytes]) -> Signature:
     attributes = bytes((der.SET,)) + signer.element(der.context(0))[1:]
     name = algorithms.signature_name(signer.element(der.SEQUENCE))
     value = signer.content(der.OCTET_STRING, _SIGNATURE_LIMIT)
+    checkpoint = _read_unsigned(signer.element(der.context(1))) if signer.peek() is not None else b""
     signer.leave()
-    return Signature(attributes, value, certificate, name)
+    return Signature(attributes, value, certificate, name, checkpoint)
+
+
+def _read_unsigned(encoded: bytes) -> bytes:
+    reader = der.parse(encoded)
+    reader.enter(der.context(1))
+    reader.enter(der.SEQUENCE)
+    if reader.element(der.OID) != der.oid(oids.CARRIED_CHECKPOINT):
+        raise Refused("CMS-006", "Un attribut non signé qui n'est pas un point de contrôle suit la signature.")
+    values = der.read_set_of(reader.element(der.SET))
+    reader.leave()
+    reader.leave()
+    reader.finish()
+    if len(values) != 1:
+        raise Refused("CMS-012", "Le point de contrôle joint à la signature n'est pas seul.")
+    return values[0]
 
 
 def _certificate_of(identifier: bytes, certificates: list[bytes]) -> bytes:

@@ -28,13 +28,28 @@ class ReceiptLot:
 
 
 @dataclass(frozen=True)
+class JournalHead:
+    """What the OCT countersigns of the box's journal: the last head that it holds to be good.
+
+    ``size`` rows with the Merkle ``root``, as the box signed them at its time ``at``.  ``word`` says how the head
+    that came with this fichier follows from those before: ``first``, ``consistent``, ``known`` (an older one that
+    came late), or an alarm, ``backwards`` (fewer rows than before) or ``inconsistent`` (other rows).
+    """
+
+    size: int
+    root: Digest
+    at: Moment
+    word: Literal["first", "consistent", "known", "backwards", "inconsistent"]
+
+
+@dataclass(frozen=True)
 class Receipt:
     """The OCT's word on one fichier.
 
     ``fichier``, ``transmission`` and ``seal`` name what was received, ``sender`` who sent it.  ``code`` and
     ``text`` are empty when integrated.  ``integrated_at`` is None unless integrated; ``size`` and ``digest``
     (SHA-256 of the plaintext) are 0 and None when the seal could not be opened.  ``original`` is False when
-    it answers a double.  ``journal_head`` is the checkpoint that the OCT countersigns.
+    it answers a double.  ``journal_head`` is None where no checkpoint that could be checked came with it.
     """
 
     fichier: Short
@@ -50,7 +65,7 @@ class Receipt:
     digest: Digest | None
     lots: tuple[ReceiptLot, ...]
     original: bool
-    journal_head: Digest | None
+    journal_head: JournalHead | None
     version: int = 1
 
     def to_bytes(self) -> bytes:
