@@ -35,10 +35,13 @@ def make_list(
     start: datetime = NOW - DAY,
     end: datetime = NOW + DAY,
     revoked: bool = False,
+    number: int | None = 7,
 ) -> bytes:
     """A list in the name of the practitioners' authority."""
     issuer = x509.load_der_x509_certificate(pki.certificate("chains/sante")).subject
     builder = x509.CertificateRevocationListBuilder(issuer, start, end)
+    if number is not None:
+        builder = builder.add_extension(x509.CRLNumber(number), critical=False)
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
     if revoked:

@@ -167,6 +167,7 @@ class KeeperBench:
             .last_update(self.now)
             .next_update(self.now + timedelta(days=30))
             .add_revoked_certificate(entry)
+            .add_extension(x509.CRLNumber(int(self.now.timestamp()) + 1), critical=False)
             .sign(cast(Any, key), hashes.SHA256())
         )
         path = self.desk.paths.trust / "crl" / "sante-2.crl"
