@@ -178,8 +178,9 @@ def _broken(
 
     A stranger's certificate must not make us doubt our clock: the path has to hold at that edge.
     """
-    line = (leaf, *(issuer for issuer in (*others, *anchors) if issuer.subject == leaf.issuer))
-    for one in (*line, *anchors):
+    issuers = [one for one in (*others, *anchors) if one.subject == leaf.issuer]
+    line = (leaf, *issuers, *(one for one in anchors if one.subject in {issuer.issuer for issuer in issuers}))
+    for one in line:
         title, start, end = display_name(one), one.not_valid_before_utc, one.not_valid_after_utc
         if end < at and _paths(leaf, others, anchors, end):
             return Refused("CMS-032", f"Le certificat « {title} » a expiré le {end:%d/%m/%Y}.", scope)

@@ -29,7 +29,6 @@ DIGESTS = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 """With which certificates and lists may be signed."""
 
 _EVALUATED = {
-    ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
     ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
     ExtensionOID.BASIC_CONSTRAINTS,
     ExtensionOID.EXTENDED_KEY_USAGE,
@@ -38,7 +37,7 @@ _EVALUATED = {
     ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
     ExtensionOID.SUBJECT_KEY_IDENTIFIER,
 }
-"""All that pyca's verifier knows; any other that is critical makes it refuse."""
+"""Looked at here or by pyca's verifier: these may be critical."""
 
 _RESTRAINING = {
     ExtensionOID.POLICY_CONSTRAINTS: "impose des contraintes de politique",
@@ -111,18 +110,33 @@ def _demands(certificate: x509.Certificate) -> str | None:
     return None
 
 
-_CHECKS: tuple[Callable[[x509.Certificate], str | None], ...] = (_serial, _key, _digest, _demands)
+def _names(certificate: x509.Certificate) -> str | None:
+    """Constraints of directory names bind every subject below, and pyca's verifier does not apply them; a field
+    that it does not read (minimum, maximum) is not there when the extension is written again."""
+    found = extension(certificate, x509.NameConstraints)
+    if found is None:
+        return None
+    if any(
+        isinstance(one, x509.DirectoryName)
+        for one in (*(found.permitted_subtrees or ()), *(found.excluded_subtrees or ()))
+    ):
+        return "restreint des noms d'annuaire, ce que le boîtier ne sait pas appliquer"
+    whole = found.public_bytes() in certificate.tbs_certificate_bytes
+    return None if whole else "restreint des noms d'une façon que la norme interdit"
+
+
+_CHECKS: tuple[Callable[[x509.Certificate], str | None], ...] = (_serial, _key, _digest, _demands, _names)
 
 
 def _foreign(certificate: x509.Certificate, issuer: x509.Certificate) -> str | None:
     """Whether the authority key identifier (RFC 5280 §4.2.1.1) names another certificate than the issuer."""
     named = extension(certificate, x509.AuthorityKeyIdentifier)
-    if named is not None and not all(_names(named, issuer)):
+    if named is not None and not all(_matches(named, issuer)):
         return "désigne une autre clé d'autorité que celle qui l'a signé"
     return None
 
 
-def _names(named: x509.AuthorityKeyIdentifier, issuer: x509.Certificate) -> Iterator[bool]:
+def _matches(named: x509.AuthorityKeyIdentifier, issuer: x509.Certificate) -> Iterator[bool]:
     key = extension(issuer, x509.SubjectKeyIdentifier)
     if named.key_identifier is not None and key is not None:
         yield named.key_identifier == key.digest
