@@ -54,6 +54,7 @@ class Pki:
             .last_update(at)
             .next_update(at + timedelta(days=30))
             .add_revoked_certificate(entry)
+            .add_extension(x509.CRLNumber(int(at.timestamp()) + 1), critical=False)
             .sign(cast(Any, key), hashes.SHA256())
         )
         return made.public_bytes(Encoding.DER)

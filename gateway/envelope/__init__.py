@@ -2,7 +2,8 @@
 
 Pure: bytes, values and open binary files in, bytes and values out; the time is an argument.  ``der`` is the
 only encoder and decoder, ``attributes`` what a card signs, ``signed`` and ``seal`` the two envelopes,
-``certificates`` whether somebody may, ``revocation`` whether he still may.
+``certificates`` whether somebody may (``profile`` and ``constraints`` are its rules), ``revocation`` whether he
+still may.
 
 Codes of ``Refused`` and ``Deferred`` (D):
 
@@ -19,5 +20,6 @@ Codes of ``Refused`` and ``Deferred`` (D):
     CMS-013 another content         CMS-025 file changed while read    CMS-040 holder, CMS-041 key unreadable
 
 ``gateway.commands.envelope`` adds CMS-042 key of another certificate, CMS-050 and CMS-052 files that cannot
-be read or written, CMS-051 (D) a file that changes.
+be read or written, CMS-051 (D) a file that changes.  Of paths there are two more: CMS-043 a name or policy that
+the authority does not allow, CMS-044 a certificate outside the profile.
 """

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -108,15 +108,20 @@ def read_certificate(encoded: bytes, scope: Scope = Scope.FICHIER) -> x509.Certi
     return certificate
 
 
+def admitted(key: object) -> TypeGuard[PublicKey]:
+    """Whether a public key is of an admitted kind and size (rule 2)."""
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return key.curve.name in ("secp256r1", "secp384r1")
+    return isinstance(key, rsa.RSAPublicKey) and key.key_size >= 2048
+
+
 def public_key(certificate: bytes) -> PublicKey:
     """The public key of a DER certificate; Refused CMS-030 unreadable, CMS-011 not of an admitted kind."""
     try:
         key = read_certificate(certificate).public_key()
     except (ValueError, UnsupportedAlgorithm):
         raise Refused("CMS-030", "La clé du certificat est illisible.") from None
-    sound = isinstance(key, rsa.RSAPublicKey) and key.key_size >= 2048
-    if sound or (isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in ("secp256r1", "secp384r1")):
-        assert isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey)
+    if admitted(key):
         return key
     raise Refused("CMS-011", "La clé du certificat n'est ni RSA de 2048 bits au moins, ni P-256, ni P-384.")
 

@@ -12,11 +12,10 @@ It fetches nothing and remembers nothing; the time is an argument.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -27,14 +26,18 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.envelope import oids
 from gateway.envelope.algorithms import PrivateKey, read_certificate
+from gateway.envelope.constraints import names_fault
+from gateway.envelope.constraints import policies as policies_of
 from gateway.envelope.names import Holder, display_name, holder
-from gateway.envelope.revocation import check_revocation
-from gateway.errors import Deferred, Refused, Scope
+from gateway.envelope.profile import end_entity_fault, extension, fault, own_fault
+from gateway.envelope.revocation import NONE_SEEN, check_revocation
+from gateway.errors import Deferred, Refused, Scope, Trouble
 
 __all__ = ["Holder", "Path", "Use", "check_path", "holder", "load_certificates", "load_key", "load_lists"]
 
 LEVELS = 3
-_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+LONGEST = timedelta(days=732)
+"""24 months with a leap day, and a day for a start that was set back a little."""
 
 
 class Use(StrEnum):
@@ -51,7 +54,7 @@ class Use(StrEnum):
 @dataclass(frozen=True)
 class Row:
     """One use: any of ``usage``, none of ``without``, any of ``purposes``, which must be
-    declared or (``declared`` False) only not be contradicted."""
+    declared or (``declared`` False) only not be contradicted; valid for ``longest`` at most."""
 
     words: str
     usage: tuple[str, ...]
@@ -59,6 +62,7 @@ class Row:
     declared: bool
     scope: Scope
     without: tuple[str, ...] = ()
+    longest: timedelta | None = None
 
 
 _EMAIL, _CLIENT, _SERVER = (
@@ -76,10 +80,14 @@ USES = {
     Use.AUTHENTICATE: Row(
         "s'authentifier", ("digital_signature",), (_CLIENT,), False, Scope.CARD, without=("content_commitment",)
     ),
-    Use.SEAL: Row("recevoir du scellé", ("key_encipherment", "key_agreement"), (_SEAL,), True, Scope.ROUTE),
-    Use.SIGN_RETURN: Row("signer des retours", ("digital_signature",), (_RETURN,), True, Scope.ROUTE),
-    Use.SIGN_JOURNAL: Row("signer le journal", ("digital_signature",), (_JOURNAL,), True, Scope.BOX),
-    Use.TRANSPORT: Row("sécuriser la ligne", ("digital_signature",), (_SERVER, _CLIENT), True, Scope.ROUTE),
+    Use.SEAL: Row(
+        "recevoir du scellé", ("key_encipherment", "key_agreement"), (_SEAL,), True, Scope.ROUTE, longest=LONGEST
+    ),
+    Use.SIGN_RETURN: Row("signer des retours", ("digital_signature",), (_RETURN,), True, Scope.ROUTE, longest=LONGEST),
+    Use.SIGN_JOURNAL: Row("signer le journal", ("digital_signature",), (_JOURNAL,), True, Scope.BOX, longest=LONGEST),
+    Use.TRANSPORT: Row(
+        "sécuriser la ligne", ("digital_signature",), (_SERVER, _CLIENT), True, Scope.ROUTE, longest=LONGEST
+    ),
 }
 
 
@@ -92,27 +100,50 @@ class Path:
 
 
 def check_path(
-    leaf: bytes, chain: Sequence[bytes], roots: Sequence[bytes], crls: Sequence[bytes], at: datetime, use: Use
+    leaf: bytes,
+    chain: Sequence[bytes],
+    roots: Sequence[bytes],
+    crls: Sequence[bytes],
+    at: datetime,
+    use: Use,
+    *,
+    policies: frozenset[str] = frozenset(),
+    seen: Mapping[str, int] = NONE_SEEN,
 ) -> Path:
     """Whether the owner of ``leaf`` may do ``use`` at the moment ``at`` (aware); all certificates and lists DER.
 
+    ``policies`` (dotted), where there are any: the path must have been issued under one of them.  ``seen`` is
+    the last number seen of each authority's lists (``revocation.Listing``).
+
     Refused CMS-030 unreadable, CMS-031 unknown issuer or broken path, CMS-032 expired, CMS-034 wrong use,
-    CMS-035 not three levels, CMS-036 revoked: all at the scope of the use.  Deferred CMS-033 not valid yet
-    (scope box: our clock), CMS-037 … CMS-039 no usable list (scope of the use).
+    CMS-035 not three levels, CMS-036 revoked, CMS-043 a name or policy that its authority does not allow,
+    CMS-044 outside the profile: all at the scope of the use.  Deferred CMS-033 not valid yet (scope box: our
+    clock), CMS-037 … CMS-039 no usable list (scope of the use).
     """
     row = USES[use]
     loaded, *others = (read_certificate(one, row.scope) for one in (leaf, *chain))
     anchors = [read_certificate(one, row.scope) for one in roots]
-    path = _build(loaded, others, anchors, at)
-    if path is None:
+    paths = _paths(loaded, others, anchors, at)
+    if not paths:
         raise _broken(loaded, others, anchors, at, row.scope)
-    if len(path) != LEVELS:
-        raise Refused(
-            "CMS-035", f"« {display_name(loaded)} » est au niveau {len(path)} au lieu de {LEVELS}.", row.scope
-        )
-    _check_use(path, row)
-    until = check_revocation(path, crls, at, row.scope)
-    return Path(tuple(one.public_bytes(Encoding.DER) for one in path), until)
+    troubles: list[Trouble] = []
+    for path in paths:
+        try:
+            _check_profile(path, row, policies)
+            until = check_revocation(path, crls, at, row.scope, seen)
+            return Path(tuple(one.public_bytes(Encoding.DER) for one in path), until)
+        except Trouble as trouble:
+            troubles.append(trouble)
+    raise min(troubles, key=lambda one: isinstance(one, Refused))  # one that may hold later outweighs one that never
+
+
+def _paths(
+    leaf: x509.Certificate, others: list[x509.Certificate], anchors: list[x509.Certificate], at: datetime
+) -> list[list[x509.Certificate]]:
+    """Every path: one authority may have several certificates, of which one is revoked or was renewed."""
+    issuers = dict.fromkeys(one for one in others if one.subject == leaf.issuer)
+    found = [_build(leaf, [issuer], anchors, at) for issuer in issuers] or [_build(leaf, [], anchors, at)]
+    return [path for path in found if path is not None]
 
 
 def _build(
@@ -141,44 +172,62 @@ def _broken(
     anchors: list[x509.Certificate],
     at: datetime,
     scope: Scope,
-) -> Exception:
-    """Why there is no path now: a date, where there is one at the edge of some certificate; else the issuer.
+) -> Trouble:
+    """Why there is no path now: a date, where there is one at the edge of some certificate; what is wrong with
+    one of them in itself; else the issuer.
 
     A stranger's certificate must not make us doubt our clock: the path has to hold at that edge.
     """
-    for one in (leaf, *(issuer for issuer in (*others, *anchors) if issuer.subject == leaf.issuer)):
+    issuers = [one for one in (*others, *anchors) if one.subject == leaf.issuer]
+    line = (leaf, *issuers, *(one for one in anchors if one.subject in {issuer.issuer for issuer in issuers}))
+    for one in line:
         title, start, end = display_name(one), one.not_valid_before_utc, one.not_valid_after_utc
-        if end < at and _build(leaf, others, anchors, end):
+        if end < at and _paths(leaf, others, anchors, end):
             return Refused("CMS-032", f"Le certificat « {title} » a expiré le {end:%d/%m/%Y}.", scope)
-        if start > at and _build(leaf, others, anchors, start):
+        if start > at and _paths(leaf, others, anchors, start):
             text = f"Le certificat « {title} » ne vaut qu'à partir du {start:%d/%m/%Y} : vérifier l'horloge."
             return Deferred("CMS-033", text, Scope.BOX)
+    for one in line:
+        words = own_fault(one)
+        if words is not None:
+            return Refused("CMS-044", f"Le certificat « {display_name(one)} » {words}.", scope)
     text = f"Le certificat « {display_name(leaf)} » ne vient pas d'une autorité de confiance."
     return Refused("CMS-031", text, scope)
 
 
-def _check_use(path: list[x509.Certificate], row: Row) -> None:
-    leaf = path[0]
-    usage = _extension(leaf, x509.KeyUsage)
-    purposes = [_extension(one, x509.ExtendedKeyUsage) for one in path[:-1]]
+def _check_profile(path: list[x509.Certificate], row: Row, policies: frozenset[str]) -> None:
+    """All but revocation that pyca's verifier leaves open; Refused at the scope of the use."""
+    title = f"Le certificat « {display_name(path[0])} »"
+    if len(path) != LEVELS:
+        raise Refused("CMS-035", f"{title} est au niveau {len(path)} au lieu de {LEVELS}.", row.scope)
+    for certificate, issuer in zip(path, (*path[1:], path[-1]), strict=True):
+        words = fault(certificate, issuer)
+        if words is not None:
+            raise Refused("CMS-044", f"Le certificat « {display_name(certificate)} » {words}.", row.scope)
+    words = end_entity_fault(path[0], row.longest)
+    if words is not None:
+        raise Refused("CMS-044", f"{title} {words}.", row.scope)
+    if not _serves(path, row):
+        raise Refused("CMS-034", f"{title} n'est pas fait pour {row.words}.", row.scope)
+    words = names_fault(path)
+    if words is not None:
+        raise Refused("CMS-043", f"{title} {words}.", row.scope)
+    issued = policies_of(path)
+    if policies and issued is not None and issued.isdisjoint(policies):
+        raise Refused("CMS-043", f"{title} n'a pas été délivré selon une politique admise.", row.scope)
+
+
+def _serves(path: list[x509.Certificate], row: Row) -> bool:
+    usage = extension(path[0], x509.KeyUsage)
+    purposes = [extension(one, x509.ExtendedKeyUsage) for one in path[:-1]]
+    if usage is None or (row.declared and (purposes[0] is None or set(row.purposes).isdisjoint(purposes[0]))):
+        return False
     allowed = {*row.purposes, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
-    wrong = (
-        usage is None
-        or not any(getattr(usage, bit) for bit in row.usage)
-        or any(getattr(usage, bit) for bit in row.without)
-        or (row.declared and purposes[0] is None)
-        or any(one is not None and allowed.isdisjoint(one) for one in purposes)
+    return (
+        any(getattr(usage, bit) for bit in row.usage)
+        and not any(getattr(usage, bit) for bit in row.without)
+        and not any(one is not None and allowed.isdisjoint(one) for one in purposes)
     )
-    if wrong:
-        text = f"Le certificat « {display_name(leaf)} » n'est pas fait pour {row.words}."
-        raise Refused("CMS-034", text, row.scope)
-
-
-def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
 
 
 # ---------------------------------------------------------------- loading

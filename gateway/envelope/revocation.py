@@ -1,54 +1,97 @@
 """Revocation: every certificate below the root needs a sound list of its issuer that does not name it.
 
-Rule 1: a certificate that is listed is refused, whatever the date of the entry; nothing else refuses.
+Rule 1: a certificate that is listed is refused, whatever the date and the reason of the entry; nothing else
+refuses.
 Rule 2: where the lists cannot tell (none, out of date, false signature, not a full list) the answer is
 "later", never "good".
-Rule 3: full lists only (RFC 5280 §5): signed by the very issuer in the path, which has cRLSign; deltas,
-indirect and partial lists and unknown critical extensions are refused by name.
+Rule 3: full lists only (RFC 5280 §5): signed by the very issuer in the path, which has cRLSign, numbered,
+with an end; deltas, indirect and partial lists and what is critical and unknown are refused by name.
 Rule 4: a list serves ``GRACE`` beyond its nextUpdate, for the nights on which its publisher is late.
+Rule 5: the number of an authority's lists only grows: one below the last number seen is unsound.
 
-Where lists come from, and that their number only grows, is the keeper's part.
+Where lists come from, and remembering the last number seen, is the keeper's part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from types import MappingProxyType
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID
 
-from gateway.envelope.algorithms import UNREADABLE
+from gateway.envelope.algorithms import UNREADABLE, read_certificate
 from gateway.envelope.names import display_name
+from gateway.envelope.profile import DIGESTS, extension
 from gateway.errors import Deferred, Refused, Scope
 
 GRACE = timedelta(hours=24)
 CLOCK_SKEW = timedelta(minutes=5)
-
-_PARTIAL = {
-    ExtensionOID.DELTA_CRL_INDICATOR: "n'est qu'un complément (delta)",
-    ExtensionOID.ISSUING_DISTRIBUTION_POINT: "est partielle ou indirecte",
-}
-_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+NONE_SEEN: Mapping[str, int] = MappingProxyType({})
 
 
-def check_revocation(path: Sequence[x509.Certificate], lists: Sequence[bytes], at: datetime, scope: Scope) -> datetime:
+@dataclass(frozen=True)
+class Listing:
+    """A sound list: whose (a key for the last number seen), its number, when made and until when it serves."""
+
+    authority: str
+    number: int
+    made: datetime
+    until: datetime
+
+
+def check_revocation(
+    path: Sequence[x509.Certificate],
+    lists: Sequence[bytes],
+    at: datetime,
+    scope: Scope,
+    seen: Mapping[str, int] = NONE_SEEN,
+) -> datetime:
     """Check a path, end entity first and root last, by DER lists; returns the earliest nextUpdate used.
 
+    ``seen`` is the last number seen of each ``Listing.authority``.
     Refused CMS-036 revoked.  Deferred CMS-037 no list, CMS-038 out of date, CMS-039 unusable, CMS-033 made
     after ``at`` (scope box: our clock).
     """
     loaded = [found for found in map(_load, lists) if found is not None]
     until = datetime.max.replace(tzinfo=UTC)
     for certificate, issuer in pairwise(path):
-        current = _sound_list(loaded, issuer, at, scope)
+        current = _sound_list(loaded, certificate, issuer, at, scope, seen)
         if current.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
             raise Refused("CMS-036", f"Le certificat « {display_name(certificate)} » est révoqué.", scope)
-        assert current.next_update_utc is not None
-        until = min(until, current.next_update_utc)
+        until = min(until, _end(current))
     return until
+
+
+def check_list(
+    encoded: bytes, authorities: Sequence[bytes], at: datetime, scope: Scope, seen: Mapping[str, int] = NONE_SEEN
+) -> Listing:
+    """Whether a list (DER) is worth keeping: of one of these authorities (DER), sound, not older than ``seen``.
+
+    The authorities are trusted as they stand: their own paths are the caller's to check.
+    Deferred CMS-037 nobody's here, CMS-038 out of date, CMS-039 unreadable or unsound, CMS-033 from the future.
+    """
+    found = _load(encoded)
+    if found is None:
+        raise Deferred("CMS-039", "Une liste de révocation est illisible.", scope)
+    for issuer in (read_certificate(one, scope) for one in authorities):
+        if _issued(found, issuer):
+            problem = _problem(found, issuer, at, scope, seen)
+            if problem is not None:
+                raise problem
+            return Listing(authority_of(issuer), _number(found), found.last_update_utc, _end(found))
+    raise Deferred("CMS-037", "Une liste de révocation ne vient d'aucune autorité connue.", scope)
+
+
+def authority_of(issuer: x509.Certificate) -> str:
+    """The key under which an authority's last number is remembered: SHA-256 of its name and public key, hex."""
+    key = issuer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(issuer.subject.public_bytes() + key).hexdigest()
 
 
 def _load(encoded: bytes) -> x509.CertificateRevocationList | None:
@@ -62,46 +105,128 @@ def _load(encoded: bytes) -> x509.CertificateRevocationList | None:
     return found
 
 
+def _issued(found: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+    """By name, and by key identifier where both have one: two keys may serve under one name (RFC 5280 §5.2.1)."""
+    named = extension(found, x509.AuthorityKeyIdentifier)
+    key = extension(issuer, x509.SubjectKeyIdentifier)
+    other = named is not None and key is not None and named.key_identifier not in (None, key.digest)
+    return found.issuer == issuer.subject and not other
+
+
 def _sound_list(
-    lists: Sequence[x509.CertificateRevocationList], issuer: x509.Certificate, at: datetime, scope: Scope
+    lists: Sequence[x509.CertificateRevocationList],
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    at: datetime,
+    scope: Scope,
+    seen: Mapping[str, int],
 ) -> x509.CertificateRevocationList:
-    """The freshest usable list of this issuer, or Deferred with the fault of the freshest unusable one."""
+    """The latest usable list of this issuer, or Deferred with the fault of the latest unusable one."""
     fault = Deferred("CMS-037", f"Pas de liste de révocation de « {display_name(issuer)} ».", scope)
-    theirs = [found for found in lists if found.issuer == issuer.subject]
-    for number, found in enumerate(sorted(theirs, key=lambda one: one.last_update_utc, reverse=True)):
-        problem = _problem(found, issuer, at, scope)
+    theirs = [found for found in lists if _issued(found, issuer)]
+    latest = sorted(theirs, key=lambda one: (_number(one), one.last_update_utc), reverse=True)
+    for position, found in enumerate(latest):
+        problem = _problem(found, issuer, at, scope, seen) or _silent(found, certificate, issuer, scope)
         if problem is None:
             return found
-        fault = problem if number == 0 else fault
+        fault = problem if position == 0 else fault
     raise fault
 
 
 def _problem(
-    found: x509.CertificateRevocationList, issuer: x509.Certificate, at: datetime, scope: Scope
+    found: x509.CertificateRevocationList,
+    issuer: x509.Certificate,
+    at: datetime,
+    scope: Scope,
+    seen: Mapping[str, int],
 ) -> Deferred | None:
+    """What makes a list unusable for anybody at this moment."""
     title = f"La liste de révocation de « {display_name(issuer)} »"
-    unsound = _unsound(found, issuer)
+    unsound = _unsound(found, issuer) or _older(found, seen.get(authority_of(issuer), 0))
     if unsound is not None:
         return Deferred("CMS-039", f"{title} {unsound}.", scope)
     if found.last_update_utc > at + CLOCK_SKEW:
         text = f"{title} est du {found.last_update_utc:%d/%m/%Y} : l'horloge du boîtier retarde."
         return Deferred("CMS-033", text, Scope.BOX)
-    if found.next_update_utc is None or found.next_update_utc + GRACE < at:
+    if _end(found) + GRACE < at:
         return Deferred("CMS-038", f"{title} est périmée.", scope)
     return None
 
 
 def _unsound(found: x509.CertificateRevocationList, issuer: x509.Certificate) -> str | None:
     """What makes a list unusable at any time, in words; None when it is sound."""
-    for extension in found.extensions:
-        if extension.oid in _PARTIAL:
-            return _PARTIAL[extension.oid]
-        if extension.critical:
-            return f"a une extension critique inconnue ({extension.oid.dotted_string})"
-    if not isinstance(found.signature_hash_algorithm, _HASHES):
-        return "est signée par un algorithme non admis"
-    if not issuer.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign:
-        return "vient d'une autorité qui ne peut pas en signer"
-    if not found.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
+    usage = extension(issuer, x509.KeyUsage)
+    faults = {
+        "est signée par un algorithme non admis": not isinstance(found.signature_hash_algorithm, DIGESTS),
+        "vient d'une autorité qui ne peut pas en signer": usage is None or not usage.crl_sign,
+        "ne dit pas jusqu'à quand elle vaut": found.next_update_utc is None,
+        "n'a pas de numéro": _number(found) < 0,
+    }
+    said = _not_full(found) or next((words for words, present in faults.items() if present), None)
+    if said is None and not found.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
         return "porte une signature fausse"
+    return said
+
+
+def _not_full(found: x509.CertificateRevocationList) -> str | None:
+    """Deltas, parts and what is critical and unknown, in the list and in its entries."""
+    for one in found.extensions:
+        if one.oid == ExtensionOID.DELTA_CRL_INDICATOR:
+            return "n'est qu'un complément (delta)"
+        if isinstance(one.value, x509.IssuingDistributionPoint):
+            if _is_part(one.value):
+                return "est partielle ou indirecte"
+        elif one.critical:
+            return f"a une extension critique inconnue ({one.oid.dotted_string})"
+    try:
+        unknown = next((one.oid for entry in found for one in entry.extensions if one.critical), None)
+    except UNREADABLE:
+        return "a une entrée illisible"
+    return unknown and f"a une entrée à l'extension critique inconnue ({unknown.dotted_string})"
+
+
+def _is_part(point: x509.IssuingDistributionPoint) -> bool:
+    """Whether it covers but some certificates or reasons, or those of others (RFC 5280 §5.2.5)."""
+    return bool(
+        point.only_contains_user_certs
+        or point.only_contains_ca_certs
+        or point.only_contains_attribute_certs
+        or point.only_some_reasons
+        or point.indirect_crl
+        or point.relative_name
+    )
+
+
+def _silent(
+    found: x509.CertificateRevocationList, certificate: x509.Certificate, issuer: x509.Certificate, scope: Scope
+) -> Deferred | None:
+    """Why a sound list does not speak of this certificate: made for another distribution point (RFC 5280 §6.3.3
+    b 2 i), or an entry of that number that belongs into another kind of list."""
+    title = f"La liste de révocation de « {display_name(issuer)} »"
+    point = extension(found, x509.IssuingDistributionPoint)
+    wanted = extension(certificate, x509.CRLDistributionPoints)
+    named = [name for one in wanted or () if not one.reasons and not one.crl_issuer for name in one.full_name or ()]
+    if point is not None and point.full_name and not any(name in point.full_name for name in named):
+        return Deferred("CMS-039", f"{title} est faite pour un autre point de distribution.", scope)
+    entry = found.get_revoked_certificate_by_serial_number(certificate.serial_number)
+    for one in entry.extensions if entry else ():
+        removed = isinstance(one.value, x509.CRLReason) and one.value.reason is x509.ReasonFlags.remove_from_crl
+        if removed or isinstance(one.value, x509.CertificateIssuer):
+            return Deferred("CMS-039", f"{title} a une entrée qui n'a pas de sens dans une liste complète.", scope)
     return None
+
+
+def _older(found: x509.CertificateRevocationList, last: int) -> str | None:
+    number = _number(found)
+    return f"est plus ancienne (n° {number}) que la dernière vue (n° {last})" if number < last else None
+
+
+def _number(found: x509.CertificateRevocationList) -> int:
+    """Its number; -1 where it has none."""
+    number = extension(found, x509.CRLNumber)
+    return -1 if number is None else number.crl_number
+
+
+def _end(found: x509.CertificateRevocationList) -> datetime:
+    assert found.next_update_utc is not None  # a list without is unsound
+    return found.next_update_utc

@@ -127,7 +127,7 @@ LEAVES = {
         "sante",
         [usage("content_commitment"), (UNKNOWN, True)],
         Use.SIGN_FICHIER,
-        "CMS-031",
+        "CMS-044",
     ),
 }
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from development_pki import Pki
 
 from gateway.envelope.certificates import Path, Use, check_path
-from gateway.envelope.revocation import CLOCK_SKEW, GRACE
+from gateway.envelope.revocation import CLOCK_SKEW, GRACE, authority_of, check_list, check_revocation
 from gateway.errors import Deferred, Refused, Scope, Trouble
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -35,10 +35,13 @@ def make_list(
     start: datetime = NOW - DAY,
     end: datetime = NOW + DAY,
     revoked: bool = False,
+    number: int | None = 7,
 ) -> bytes:
     """A list in the name of the practitioners' authority."""
     issuer = x509.load_der_x509_certificate(pki.certificate("chains/sante")).subject
     builder = x509.CertificateRevocationListBuilder(issuer, start, end)
+    if number is not None:
+        builder = builder.add_extension(x509.CRLNumber(number), critical=False)
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
     if revoked:
@@ -60,6 +63,8 @@ UNUSABLE = {
     "indirect": (([(partial(True), True)], {}), "CMS-039"),
     "unknown critical extension": (([(UNKNOWN, True)], {}), "CMS-039"),
     "signed by another": (([], {"key": "ca/boites"}), "CMS-039"),
+    "without number": (([], {"number": None}), "CMS-039"),
+    "number critical": (([(x509.CRLNumber(9), True)], {"number": None}), "CMS-039"),
     "beyond the grace": (([], {"start": NOW - 9 * DAY, "end": NOW - GRACE - DAY}), "CMS-038"),
     "from the future": (([], {"start": NOW + CLOCK_SKEW + DAY, "end": NOW + 2 * DAY}), "CMS-033"),
 }
@@ -128,3 +133,62 @@ def test_every_flipped_byte_of_a_list_makes_wait(pki: Pki) -> None:
             check(pki, [root_list(pki), bytes(touched)])
         # pyca lets the count of unused bits of the signature differ: then the list says what it said
         assert isinstance(trouble.value, Deferred) or trouble.value.code == "CMS-036"
+
+
+# -- numbers, and lists that are worth keeping
+
+
+def authority(pki: Pki, name: str = "chains/sante") -> str:
+    return authority_of(x509.load_der_x509_certificate(pki.certificate(name)))
+
+
+@pytest.mark.parametrize(("last", "sound"), [(0, True), (6, True), (7, True), (8, False)])
+def test_the_number_of_an_authority_only_grows(pki: Pki, last: int, sound: bool) -> None:
+    path = [x509.load_der_x509_certificate(pki.certificate(one)) for one in (LEAF, "chains/sante", "root")]
+    lists, seen = [root_list(pki), make_list(pki)], {authority(pki): last, authority(pki, "chains/oct"): 99}
+    if sound:
+        assert check_revocation(path, lists, NOW, Scope.CARD, seen)
+        assert check_list(lists[1], pki.chain, NOW, Scope.ROUTE, seen).number == 7
+        return
+    with pytest.raises(Deferred, match=r"n° 7.*n° 8") as deferred:
+        check_revocation(path, lists, NOW, Scope.CARD, seen)
+    assert deferred.value.code == "CMS-039"
+    with pytest.raises(Deferred, match="CMS-039"):
+        check_list(lists[1], pki.chain, NOW, Scope.ROUTE, seen)
+
+
+def test_the_highest_number_decides_whatever_the_dates(pki: Pki) -> None:
+    older = make_list(pki, start=NOW, number=6, revoked=True)
+    assert check(pki, [root_list(pki), older, make_list(pki)])
+    with pytest.raises(Refused, match="CMS-036"):
+        check(pki, [root_list(pki), make_list(pki, start=NOW), make_list(pki, number=8, revoked=True)])
+
+
+def test_a_list_worth_keeping_says_whose_it_is(pki: Pki) -> None:
+    listing = check_list(make_list(pki, number=41), [pki.root, *pki.chain], NOW, Scope.ROUTE)
+    assert (listing.authority, listing.number) == (authority(pki), 41)
+    assert (listing.made, listing.until) == (NOW - DAY, NOW + DAY)
+    assert len({authority(pki, name) for name in ("root", "chains/sante", "chains/oct", "chains/boites")}) == 4
+
+
+@pytest.mark.parametrize(("arguments", "code"), UNUSABLE.values(), ids=UNUSABLE)
+def test_a_list_that_is_not_sound_is_not_worth_keeping(pki: Pki, arguments: tuple, code: str) -> None:
+    extensions, options = arguments
+    with pytest.raises(Deferred) as deferred:
+        check_list(make_list(pki, *extensions, **options), pki.chain, NOW, Scope.ROUTE)
+    assert (deferred.value.code, deferred.value.scope) == (code, Scope.BOX if code == "CMS-033" else Scope.ROUTE)
+
+
+def test_strangers_lists_and_junk_are_not_worth_keeping(pki: Pki) -> None:
+    with pytest.raises(Deferred, match="CMS-037"):
+        check_list(make_list(pki), [pki.root], NOW, Scope.ROUTE)
+    with pytest.raises(Deferred, match="CMS-039"):
+        check_list(b"junk", pki.chain, NOW, Scope.ROUTE)
+
+
+def test_a_list_is_told_from_that_of_another_key_under_the_same_name(pki: Pki) -> None:
+    """A list that names another key is nobody's here; one that names none is judged by its signature."""
+    other = x509.AuthorityKeyIdentifier.from_issuer_public_key(pki.key("ca/oct").public_key())
+    with pytest.raises(Deferred, match="CMS-037"):
+        check(pki, [root_list(pki), make_list(pki, (other, False), key="ca/oct", number=99)])
+    assert check(pki, [root_list(pki), make_list(pki, (other, False), key="ca/oct", number=99), make_list(pki)])

@@ -1,0 +1,98 @@
+"""Outcomes of paths: as declared, and as OpenSSL and certvalidator have them but for the listed disagreements.
+
+``disagreements.toml`` is the one list, with the reasons; a disagreement that is not in it fails, and so does one
+that is in it and gone.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import limbo
+import pytest
+import zoo
+from path_judges import Question, certvalidator, gateway, openssl
+
+from gateway.envelope.certificates import check_path
+from gateway.errors import Deferred, Refused
+
+ROWS: list[dict[str, Any]] = tomllib.loads(Path(__file__).with_name("disagreements.toml").read_text(encoding="utf-8"))[
+    "rows"
+]
+LISTED = {(row["judge"], case) for row in ROWS for case in row["cases"]}
+LATER = {"CMS-033", "CMS-037", "CMS-038", "CMS-039"}
+
+pytestmark = pytest.mark.filterwarnings("ignore:Parsed a serial number")
+
+
+def declared(question: Question, expected: str) -> None:
+    """The outcome is the declared one: valid, refused, or to be asked again."""
+    q = question
+    if not expected:
+        assert gateway(q) == ""
+        return
+    with pytest.raises((Refused, Deferred)) as trouble:
+        check_path(q.leaf, q.chain, q.roots, q.lists, q.at, q.use, policies=q.policies, seen=q.seen)
+    assert trouble.value.code == expected
+    assert isinstance(trouble.value, Deferred) == (expected in LATER)
+
+
+def agreement(name: str, question: Question, directory: Path) -> None:
+    ours = gateway(question)
+    theirs = {"openssl": openssl(question, directory), "certvalidator": certvalidator(question)}
+    for judge, verdict in theirs.items():
+        disagrees = bool(verdict) != bool(ours)
+        assert disagrees == ((judge, name) in LISTED), f"{judge}: {verdict or 'valid'}; ours: {ours or 'valid'}"
+
+
+@pytest.mark.parametrize("name", zoo.CASES)
+def test_the_zoo_has_its_outcomes(zoo_questions: dict[str, Question], name: str) -> None:
+    declared(zoo_questions[name], zoo.CASES[name].get("expect", ""))
+
+
+@pytest.mark.parametrize("name", zoo.CASES)
+def test_the_zoo_is_agreed_upon(zoo_questions: dict[str, Question], name: str, tmp_path: Path) -> None:
+    agreement(f"zoo/{name}", zoo_questions[name], tmp_path)
+
+
+@pytest.mark.parametrize("name", limbo.CASES)
+def test_the_cases_after_limbo_have_their_outcomes(limbo_questions: dict[str, Question], name: str) -> None:
+    declared(limbo_questions[name], limbo.CASES[name].get("expect", ""))
+
+
+@pytest.mark.parametrize("name", limbo.CASES)
+def test_the_cases_after_limbo_are_agreed_upon(limbo_questions: dict[str, Question], name: str, tmp_path: Path) -> None:
+    agreement(f"limbo/{name}", limbo_questions[name], tmp_path)
+
+
+def test_the_list_of_disagreements_names_cases_that_there_are_and_each_once() -> None:
+    cases = {f"zoo/{name}" for name in zoo.CASES} | {f"limbo/{name}" for name in limbo.CASES}
+    counted = Counter((row["judge"], case) for row in ROWS for case in row["cases"])
+    assert {case for _, case in counted} <= cases
+    assert {judge for judge, _ in counted} == {"openssl", "certvalidator"}
+    assert set(counted.values()) == {1}
+    assert all(len(row["why"]) > 20 for row in ROWS)
+
+
+def test_every_outcome_of_a_path_is_in_the_zoo() -> None:
+    expected = {case.get("expect", "") for case in zoo.CASES.values()}
+    assert expected == {"", "CMS-030", *(f"CMS-0{number}" for number in range(31, 40)), "CMS-043", "CMS-044"}
+
+
+def test_no_certificate_that_somebody_else_refuses_is_let_through_unexplained(
+    zoo_questions: dict[str, Question],
+) -> None:
+    """What we let through and others do not is the short part of the list, and stays so."""
+    lenient = {case for _, case in LISTED if case.startswith("zoo/") and not gateway(zoo_questions[case[4:]])}
+    assert lenient == {
+        "zoo/sound-without-authority-key",
+        "zoo/sound-without-subject-key",
+        "zoo/sound-authority-renewed",
+        "zoo/sound-one-name-two-keys-in-a-sector",
+        "zoo/sound-names",
+        "zoo/sound-again",
+        "zoo/sound-within-the-grace",
+    }
