@@ -77,7 +77,6 @@ FOREIGN = {
     "OAEP with SHA-1": ([GCM], "oct-seal", OAEP[:2], "CMS-011"),
     "ECDH with SHA-1": ([GCM, "-aes256-wrap"], "box-seal", [], "CMS-011"),
     "AES-128 wrap": ([GCM, "-aes128-wrap"], "box-seal", ECDH, "CMS-011"),
-    "recipient by key identifier": ([GCM, "-keyid"], "oct-seal", OAEP, "CMS-020"),
 }
 
 
