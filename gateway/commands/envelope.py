@@ -1,7 +1,7 @@
 """``gateway envelope sign|seal|open|verify``: CMS by hand.
 
-Rule 1: ``OUT`` appears whole and checked, or not at all: a temporary file in its directory, then a rename;
-standard output gets its first byte after the last check.
+Rule 1: ``OUT`` appears whole, checked and durable, or not at all: a temporary file in its directory, which only
+the user can read, then a rename; standard output gets its first byte after the last check.
 Rule 2: what a pipe brings waits on the disk as ciphertext only.
 
 What cannot be done is raised as Refused or Deferred; ``gateway.__main__`` says it and sets the exit code.
@@ -13,15 +13,17 @@ import argparse
 import hashlib
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from gateway.commands.spool import Spool
+from gateway.disk import sync_directory
 from gateway.envelope import certificates, der, seal, signed
 from gateway.envelope.algorithms import PrivateKey, public_key
 from gateway.errors import Deferred, Refused, Scope
@@ -185,32 +187,35 @@ def _stream(name: str) -> Iterator[BinaryIO]:
         yield file
 
 
+def _is_regular(file: BinaryIO) -> bool:
+    return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+
+
 @contextmanager
 def _content(name: str) -> Iterator[tuple[Rewindable, int]]:
     """A content in clear and its size; a pipe is spooled under a key of this process."""
     with _stream(name) as file:
-        if name != "-" and file.seekable():
+        if name != "-" and _is_regular(file):
             yield _File(file), os.fstat(file.fileno()).st_size
             return
-        spool = Spool()
-        try:
-            shutil.copyfileobj(file, spool, signed.BLOCK)
+        with closing(Spool()) as spool:
+            with _writable("Le fichier temporaire"):
+                shutil.copyfileobj(file, spool, signed.BLOCK)
             spool.rewind()
             yield spool, spool.size
-        finally:
-            spool.close()
 
 
 @contextmanager
 def _envelope(name: str) -> Iterator[BinaryIO]:
     """A sealed file that can be sought; a pipe is spooled as it is, which is ciphertext."""
     with _stream(name) as file:
-        if name != "-" and file.seekable():
+        if name != "-" and _is_regular(file):
             yield file
             return
         with tempfile.TemporaryFile() as spool:
-            shutil.copyfileobj(file, spool, seal.BLOCK)
-            spool.seek(0)
+            with _writable("Le fichier temporaire"):
+                shutil.copyfileobj(file, spool, seal.BLOCK)
+                spool.seek(0)
             yield spool
 
 
@@ -220,27 +225,52 @@ def _envelope(name: str) -> Iterator[BinaryIO]:
 @contextmanager
 def _released(name: str) -> Iterator[der.Writable]:
     """Where to write; it reaches ``name`` only when the block ends well."""
-    if name == "-":
-        spool = Spool()
-        try:
-            yield spool
-            spool.rewind()
-            while block := spool.read(signed.BLOCK):
-                sys.stdout.buffer.write(block)
-            sys.stdout.buffer.flush()
-        finally:
-            spool.close()
-        return
-    target = Path(name)
+    with _printed() if name == "-" else _renamed(Path(name)) as out:
+        yield out
+
+
+@contextmanager
+def _writable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Deferred("CMS-053", f"{name} n'a pas pu être écrit : {error.strerror}.", Scope.BOX) from None
+
+
+@contextmanager
+def _printed() -> Iterator[Spool]:
+    with _writable("Le fichier temporaire"), closing(Spool()) as spool:
+        yield spool
+        spool.rewind()
+        with _writable("Le résultat"):
+            _print(spool)
+
+
+def _print(spool: Spool) -> None:
+    try:
+        while block := spool.read(signed.BLOCK):
+            sys.stdout.buffer.write(block)
+        sys.stdout.buffer.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered has nowhere to go
+        raise
+
+
+@contextmanager
+def _renamed(target: Path) -> Iterator[BinaryIO]:
+    if target.exists() and not target.is_file():  # a rename would put a file in the place of a device
+        raise Refused("CMS-052", f"{target} ne peut être écrit : ce n'est pas un fichier.", Scope.BOX)
     try:
         made, path = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     except OSError as error:
-        raise Refused("CMS-052", f"{name} ne peut être écrit : {error.strerror}.", Scope.BOX) from None
+        raise Refused("CMS-052", f"{target} ne peut être écrit : {error.strerror}.", Scope.BOX) from None
     try:
-        with os.fdopen(made, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(path).replace(target)
+        with _writable(str(target)):
+            with os.fdopen(made, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            Path(path).replace(target)
+            sync_directory(target.parent)
     finally:
         Path(path).unlink(missing_ok=True)

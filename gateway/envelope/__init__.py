@@ -20,6 +20,6 @@ Codes of ``Refused`` and ``Deferred`` (D):
     CMS-013 another content         CMS-025 file changed while read    CMS-040 holder, CMS-041 key unreadable
 
 ``gateway.commands.envelope`` adds CMS-042 key of another certificate, CMS-050 and CMS-052 files that cannot
-be read or written, CMS-051 (D) a file that changes.  Of paths there are two more: CMS-043 a name or policy that
-the authority does not allow, CMS-044 a certificate outside the profile.
+be read or written, CMS-051 (D) a file that changes, CMS-053 (D) a disk or a pipe that takes no more.  Of paths there
+are two more: CMS-043 a name or policy that the authority does not allow, CMS-044 a certificate outside the profile.
 """

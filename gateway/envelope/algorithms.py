@@ -126,6 +126,15 @@ def public_key(certificate: bytes) -> PublicKey:
     raise Refused("CMS-011", "La clé du certificat n'est ni RSA de 2048 bits au moins, ni P-256, ni P-384.")
 
 
+def key_identifier(certificate: bytes) -> bytes | None:
+    """subjectKeyIdentifier of a DER certificate (RFC 5280 §4.2.1.2), if it has one; Refused CMS-030."""
+    try:
+        extensions = read_certificate(certificate).extensions
+        return extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except x509.ExtensionNotFound:
+        return None
+
+
 def sign(name: str, key: PrivateKey, data: bytes) -> bytes:
     """The signature value of ``data``."""
     row = SIGNATURES[name]

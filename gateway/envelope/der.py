@@ -3,7 +3,7 @@
 Rule 1: one reader for all of it, over a binary file, so that content of any size is never held in memory.
 Rule 2: one encoding for one value.  Indefinite lengths, lengths and numbers that are longer than needed,
 tags above 30, elements out of place and bytes left over are refused by name.
-Rule 3: what is held in memory has a limit that the caller states, and nesting has a depth.
+Rule 3: what is held in memory has a limit that the caller states; nesting has a depth and a set a size.
 
 It does not know any structure: that is the part of ``attributes``, ``signed`` and ``seal``.  It takes
 sizes and nothing else on trust from its caller.
@@ -23,7 +23,7 @@ INTEGER, BIT_STRING, OCTET_STRING, NULL, OID = 0x02, 0x03, 0x04, 0x05, 0x06
 ENUMERATED, UTF8_STRING, UTC_TIME, GENERALIZED_TIME = 0x0A, 0x0C, 0x17, 0x18
 SEQUENCE, SET = 0x30, 0x31
 
-MAX_DEPTH = 16
+MAX_DEPTH, MAX_ELEMENTS = 16, 1000
 SMALL = 64 * 1024
 """Bytes that one element held in memory may have unless its reader says otherwise."""
 
@@ -277,11 +277,14 @@ def read_set_of(encoded: bytes, tag: int = SET) -> list[bytes]:
     """The elements of a SET OF, which must stand in ascending order and differ."""
     reader = parse(encoded)
     reader.enter(tag)
-    elements = []
+    elements: list[bytes] = []
     while reader.peek() is not None:
-        elements.append(reader.element())
+        element = reader.element()
+        if elements and element <= elements[-1]:
+            raise Refused("CMS-003", "Enveloppe illisible : ensemble dans le désordre ou avec un double, DER exigé.")
+        if len(elements) == MAX_ELEMENTS:
+            raise Refused("CMS-005", f"Enveloppe illisible : plus de {MAX_ELEMENTS} éléments dans un ensemble.")
+        elements.append(element)
     reader.leave()
     reader.finish()
-    if elements != sorted(set(elements)):
-        raise Refused("CMS-003", "Enveloppe illisible : ensemble dans le désordre ou avec un double, DER exigé.")
     return elements

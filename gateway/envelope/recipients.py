@@ -1,6 +1,7 @@
 """The content key for each recipient: RSA-OAEP or ECDH (RFC 5652 §6.2, RFC 4055 §4, RFC 5753 §3.1).
 
-Rule 1: a recipient is a certificate, named by issuer and serial number; the kind of its key decides the row.
+Rule 1: a recipient is a certificate; the kind of its key decides the row.  It is named by issuer and serial
+number, and found by its key identifier too.
 Rule 2: SHA-256 everywhere, its parameters written out; ECDH on P-256 or P-384 with a key used once and
 AES-256 key wrap.  PKCS #1 v1.5, other hashes and other curves are refused by name.
 Rule 3: what is written for other recipients is not looked into.
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.envelope import der, oids
-from gateway.envelope.algorithms import OAEP_IDENTIFIERS, PrivateKey, public_key
+from gateway.envelope.algorithms import OAEP_IDENTIFIERS, PrivateKey, key_identifier, public_key
 from gateway.envelope.identifiers import issuer_and_serial
 from gateway.errors import Refused, Scope
 
@@ -42,12 +43,12 @@ def content_key(infos: list[bytes], certificate: bytes, key: PrivateKey) -> byte
 
     Refused CMS-020 (scope route: not for us), CMS-021 (cannot be opened), CMS-011 (not our algorithms).
     """
-    identifier = issuer_and_serial(certificate)
+    named, subject = issuer_and_serial(certificate), key_identifier(certificate)
     for info in infos:
         if isinstance(key, rsa.RSAPrivateKey):
-            found = _read_transport(info, identifier, key)
+            found = _read_transport(info, _transport_names(named, subject), key)
         else:
-            found = _read_agreement(info, identifier, key)
+            found = _read_agreement(info, _agreement_names(named, subject), key)
         if found is None:
             continue
         if len(found) != KEY_SIZE:
@@ -68,12 +69,18 @@ def _transport_info(identifier: bytes, key: rsa.RSAPublicKey, content_key: bytes
     return der.sequence(der.integer(0), identifier, OAEP_IDENTIFIERS[0], der.octets(encrypted))
 
 
-def _read_transport(info: bytes, identifier: bytes, key: rsa.RSAPrivateKey) -> bytes | None:
+def _transport_names(named: bytes, subject: bytes | None) -> set[tuple[int, bytes]]:
+    """Version and RecipientIdentifier, by issuer and serial number or by subjectKeyIdentifier (RFC 5652 §6.2.1)."""
+    by_key = set() if subject is None else {(2, der.tlv(der.context(0, constructed=False), subject))}
+    return {(0, named)} | by_key
+
+
+def _read_transport(info: bytes, names: set[tuple[int, bytes]], key: rsa.RSAPrivateKey) -> bytes | None:
     reader = der.parse(info)
     if reader.peek() != der.SEQUENCE:
         return None
     reader.enter(der.SEQUENCE)
-    if reader.integer() != 0 or reader.element() != identifier:
+    if (reader.integer(), reader.element()) not in names:
         return None
     if reader.element(der.SEQUENCE) not in OAEP_IDENTIFIERS:
         raise Refused("CMS-011", "La clé de l'enveloppe n'est pas chiffrée par RSA-OAEP avec SHA-256.")
@@ -112,7 +119,13 @@ def _wrapping_key(
     return X963KDF(hashes.SHA256(), KEY_SIZE, shared).derive(private.exchange(ec.ECDH(), public))
 
 
-def _read_agreement(info: bytes, identifier: bytes, key: ec.EllipticCurvePrivateKey) -> bytes | None:
+def _agreement_names(named: bytes, subject: bytes | None) -> set[bytes]:
+    """KeyAgreeRecipientIdentifier, by issuer and serial number or by rKeyId without date (RFC 5652 §6.2.2)."""
+    by_key = set() if subject is None else {der.tlv(der.context(0), der.octets(subject))}
+    return {named} | by_key
+
+
+def _read_agreement(info: bytes, names: set[bytes], key: ec.EllipticCurvePrivateKey) -> bytes | None:
     reader = der.parse(info)
     if reader.peek() != der.context(1):
         return None
@@ -123,7 +136,7 @@ def _read_agreement(info: bytes, identifier: bytes, key: ec.EllipticCurvePrivate
     material = reader.element(der.context(1)) if reader.peek() == der.context(1) else b""
     algorithm, wrapped_keys = reader.element(der.SEQUENCE), reader.element(der.SEQUENCE)
     reader.leave()
-    wrapped = _wrapped_key(wrapped_keys, identifier)
+    wrapped = _wrapped_key(wrapped_keys, names)
     if wrapped is None:
         return None
     wrapping_key = _wrapping_key(key, _originator(originator, key.curve), _wrap(algorithm), _entity(material))
@@ -138,14 +151,14 @@ def _entity(material: bytes) -> bytes:
     return bytes((der.context(0),)) + material[1:] if material else b""
 
 
-def _wrapped_key(encoded: bytes, identifier: bytes) -> bytes | None:
+def _wrapped_key(encoded: bytes, names: set[bytes]) -> bytes | None:
     reader = der.parse(encoded)
     reader.enter(der.SEQUENCE)
     while reader.peek() is not None:
         reader.enter(der.SEQUENCE)
         found, wrapped = reader.element(), reader.content(der.OCTET_STRING, 256)
         reader.leave()
-        if found == identifier:
+        if found in names:
             return wrapped
     return None
 
@@ -161,6 +174,10 @@ def _originator(encoded: bytes, curve: ec.EllipticCurve) -> ec.EllipticCurvePubl
     """The sender's public key, used once; its parameters are absent, NULL or our curve (RFC 5753 §7.1.2)."""
     reader = der.parse(encoded)
     reader.enter(der.context(0))
+    if reader.peek() != der.context(1):
+        raise Refused(
+            "CMS-011", "La clé de l'expéditeur est celle d'un certificat : il en faut une pour un seul usage."
+        )
     reader.enter(der.context(1))
     algorithm, bits = reader.element(der.SEQUENCE), reader.content(der.BIT_STRING, 256)
     reader.leave()

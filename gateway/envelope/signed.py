@@ -1,8 +1,9 @@
 """SignedData around a fichier (RFC 5652 §5): one signer, SHA-256, the content inside, DER.
 
 Rule 1: the content passes through in blocks; its size is known before the first byte is written.
-Rule 2: one signer, named by issuer and serial number, with signed attributes and none unsigned but one, the
-box's journal checkpoint, which proves itself; its certificate included and bound by signingCertificateV2.
+Rule 2: one signer, named by issuer and serial number (read by its key identifier too), with signed attributes and
+none unsigned but one, the box's journal checkpoint, which proves itself; its certificate included and bound by
+signingCertificateV2.
 Rule 3: what ``read_signed`` has written is worth nothing before it returns; the caller keeps it back.
 
 Whether the signer's certificate may be trusted, and for what, is ``certificates``' part.  The part that the
@@ -30,6 +31,8 @@ BLOCK = 256 * 1024
 
 _CERTIFICATES_LIMIT = 256 * 1024
 _SIGNATURE_LIMIT = 1024
+_SIGNER_TAGS = {1: der.SEQUENCE, 3: der.context(0, constructed=False)}
+"""SignerIdentifier by version: issuer and serial number, or subjectKeyIdentifier (RFC 5652 §5.3)."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +110,10 @@ def read_signed(src: der.Readable, out: der.Writable | None, limit: int) -> Sign
     Refused CMS-001 … CMS-018, CMS-030.  ``out`` has received everything when the last check fails.
     """
     reader = der.Reader(src)
-    _enter_signed_data(reader)
+    version = _enter_signed_data(reader)
     digest, size = _read_content(reader, out, limit)
     certificates = _read_certificates(reader)
-    signature = _read_signer(reader, certificates)
+    signature = _read_signer(reader, certificates, version)
     reader.leave()
     reader.leave()
     reader.leave()
@@ -167,15 +170,18 @@ def _unsigned(checkpoint: bytes) -> bytes:
 # ---------------------------------------------------------------- reading
 
 
-def _enter_signed_data(reader: der.Reader) -> None:
+def _enter_signed_data(reader: der.Reader) -> int:
+    """The version, which is that of the one SignerInfo (RFC 5652 §5.1); leaves the reader before the content."""
     reader.enter(der.SEQUENCE)
     if reader.element(der.OID) != der.oid(oids.SIGNED_DATA):
         raise Refused("CMS-010", "Ce n'est pas un contenu signé (CMS SignedData).")
     reader.enter(der.context(0))
     reader.enter(der.SEQUENCE)
-    if reader.integer() != 1:
-        raise Refused("CMS-010", "Version de SignedData autre que 1.")
+    version = reader.integer()
+    if version not in _SIGNER_TAGS:
+        raise Refused("CMS-010", "Version de SignedData autre que 1 et 3.")
     _check_digest_identifiers(der.read_set_of(reader.element(der.SET)))
+    return version
 
 
 def _check_digest_identifiers(identifiers: list[bytes]) -> None:
@@ -211,7 +217,7 @@ def _read_certificates(reader: der.Reader) -> list[bytes]:
     return der.read_set_of(reader.element(der.context(0), _CERTIFICATES_LIMIT), der.context(0))
 
 
-def _read_signer(reader: der.Reader, certificates: list[bytes]) -> Signature:
+def _read_signer(reader: der.Reader, certificates: list[bytes], version: int) -> Signature:
     from gateway.envelope import algorithms
 
     signers = der.read_set_of(reader.element(der.SET))
@@ -219,9 +225,9 @@ def _read_signer(reader: der.Reader, certificates: list[bytes]) -> Signature:
         raise Refused("CMS-016", f"{len(signers)} signataires : il en faut un seul.")
     signer = der.parse(signers[0])
     signer.enter(der.SEQUENCE)
-    if signer.integer() != 1:
-        raise Refused("CMS-016", "Le signataire n'est pas nommé par émetteur et numéro de série.")
-    certificate = _certificate_of(signer.element(der.SEQUENCE), certificates)
+    if signer.integer() != version:
+        raise Refused("CMS-016", "Le signataire n'est pas nommé comme le veut la version de SignedData.")
+    certificate = _certificate_of(signer.element(_SIGNER_TAGS[version]), certificates)
     _check_digest_identifiers([signer.element(der.SEQUENCE)])
     if signer.peek() != der.context(0):
         raise Refused("CMS-012", "La signature est sans attributs signés.")
@@ -249,8 +255,16 @@ def _read_unsigned(encoded: bytes) -> bytes:
 
 
 def _certificate_of(identifier: bytes, certificates: list[bytes]) -> bytes:
+    from gateway.envelope import algorithms
+
+    by_key = identifier[0] != der.SEQUENCE
     for certificate in certificates:
-        if issuer_and_serial(certificate) == identifier:
+        if by_key:
+            subject = algorithms.key_identifier(certificate)
+            found = None if subject is None else der.tlv(identifier[0], subject)
+        else:
+            found = issuer_and_serial(certificate)
+        if found == identifier:
             return certificate
     raise Refused("CMS-017", "Le certificat du signataire n'est pas dans l'enveloppe.")
 

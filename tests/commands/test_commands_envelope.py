@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import resource
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from development_pki import Pki
@@ -168,6 +171,52 @@ def test_what_cannot_be_read_or_written_is_said(shell: Shell) -> None:
         shell.sign(shell.content, shell.directory / "no" / "where")
 
 
+def gateway(*words: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    """The command in a process of its own."""
+    command = [sys.executable, "-m", "gateway", "envelope", *words]
+    return subprocess.run(command, stderr=subprocess.PIPE, check=False, **options)
+
+
+def test_a_device_is_not_replaced_by_a_file(shell: Shell) -> None:
+    pipe = shell.directory / "pipe"
+    os.mkfifo(pipe)
+    for target in (Path(os.devnull), pipe, shell.directory):
+        with pytest.raises(Refused, match="CMS-052"):
+            shell.seal(shell.content, target, "oct-seal")
+    assert Path(os.devnull).is_char_device() and pipe.is_fifo()
+    assert shell.left() == {"content", "pipe"}
+
+
+def test_a_named_pipe_is_read_as_a_pipe(shell: Shell) -> None:
+    pipe, sealed, opened = (shell.directory / name for name in ("pipe", "e", "o"))
+    os.mkfifo(pipe)
+    shell.seal(shell.content, sealed, "oct-seal")
+    for source, act, target in ((shell.content, partial(shell.seal, pipe, opened, "oct-seal"), opened),
+                                (sealed, partial(shell.open, pipe, opened), opened)):  # fmt: skip
+        with subprocess.Popen(["cp", source, pipe]) as writer:
+            assert act() == 0
+        assert writer.returncode == 0 and target.stat().st_size
+    assert opened.read_bytes() == DATA
+
+
+def test_a_full_disk_and_a_closed_pipe_end_in_a_sentence(shell: Shell) -> None:
+    sealed = shell.directory / "e"
+    shell.seal(shell.content, sealed, "oct-seal")
+    words = ["open", sealed, "-", *shell.identity("oct-seal")]
+    with Path("/dev/full").open("wb") as full:
+        done = gateway(*words, stdout=full)
+    assert (done.returncode, done.stderr.count(b"\n")) == (75, 1) and b"CMS-053" in done.stderr
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = gateway(*words, stdout=writing)
+    os.close(writing)
+    assert (done.returncode, done.stderr.count(b"\n")) == (75, 1) and b"CMS-053" in done.stderr
+    limits = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (500_000, 500_000))
+    done = gateway(*words[:2], shell.directory / "o", *words[3:], preexec_fn=limits)
+    assert (done.returncode, done.stderr.count(b"\n")) == (75, 1) and b"CMS-053" in done.stderr
+    assert shell.left() == {"content", "e"}
+
+
 def test_a_key_of_another_certificate_is_said(shell: Shell) -> None:
     words = ["--certificate", shell.pki / "box-seal.pem", "--key", shell.pki / "box-sign.key"]
     with pytest.raises(Refused, match="CMS-042"):
@@ -175,16 +224,12 @@ def test_a_key_of_another_certificate_is_said(shell: Shell) -> None:
 
 
 def test_the_exit_codes_of_the_command_itself(shell: Shell) -> None:
-    def gateway(*words: str | Path) -> int:
-        command = [sys.executable, "-m", "gateway", "envelope", *words]
-        return subprocess.run(command, capture_output=True, check=False).returncode
-
     sealed, trust = shell.directory / "e", ["--trust", shell.pki / "root.pem"]
-    assert gateway("seal", shell.content, sealed, "--to", shell.pki / "oct-seal.pem") == 0
-    assert gateway("seal", shell.content) == 64
-    assert gateway("verify", sealed, "-", *trust) == 65
+    assert gateway("seal", shell.content, sealed, "--to", shell.pki / "oct-seal.pem").returncode == 0
+    assert gateway("seal", shell.content).returncode == 64
+    assert gateway("verify", sealed, "-", *trust).returncode == 65
     shell.sign(shell.content, sealed)
-    assert gateway("verify", sealed, "-", *trust) == 75
+    assert gateway("verify", sealed, "-", *trust).returncode == 75
 
 
 @pytest.mark.parametrize("words", [[], ["seal", "a", "b"], ["open", "a", "b", "--key", "k"], ["melt", "a", "b"]])

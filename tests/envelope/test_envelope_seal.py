@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
 import tracemalloc
 from pathlib import Path
 
@@ -36,59 +35,9 @@ def opened(envelope: bytes, pki: Pki, name: str) -> bytes:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", RECIPIENTS.values(), ids=RECIPIENTS)
-def test_what_we_seal_each_recipient_opens_and_so_does_openssl(pki: Pki, tmp_path: Path, name: str, size: int) -> None:
+def test_each_recipient_opens_what_was_sealed_to_all(pki: Pki, name: str, size: int) -> None:
     data = os.urandom(size)
-    envelope = sealed(data, pki, *RECIPIENTS.values())
-    assert opened(envelope, pki, name) == data
-    path = tmp_path / "sealed.der"
-    path.write_bytes(envelope)
-    identity = ["-recip", pki.directory / f"{name}.pem", "-inkey", pki.directory / f"{name}.key"]
-    command = ["openssl", "cms", "-decrypt", "-inform", "DER", "-binary", "-in", path, *identity]
-    assert subprocess.run(command, check=True, capture_output=True).stdout == data
-
-
-def openssl_seal(pki: Pki, tmp_path: Path, data: bytes, *options: str | Path) -> bytes:
-    source = tmp_path / "content"
-    source.write_bytes(data)
-    command = ["openssl", "cms", "-encrypt", "-binary", "-outform", "DER", "-in", source, *options]
-    return subprocess.run(command, check=True, capture_output=True).stdout
-
-
-OAEP = ["-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha256"]
-ECDH = ["-keyopt", "ecdh_kdf_md:sha256"]
-GCM = "-aes-256-gcm"
-FROM_OPENSSL = {"RSA 3072": ("oct-seal", OAEP), "P-256": ("box-seal", ECDH), "P-384": ("recovery", ECDH)}
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(("name", "options"), FROM_OPENSSL.values(), ids=FROM_OPENSSL)
-def test_what_openssl_seals_we_open(pki: Pki, tmp_path: Path, name: str, options: list[str], size: int) -> None:
-    data = os.urandom(size)
-    recipient = ["-recip", pki.directory / f"{name}.pem", *options]
-    envelope = openssl_seal(pki, tmp_path, data, GCM, "-aes256-wrap", *recipient)
-    assert opened(envelope, pki, name) == data
-
-
-FOREIGN = {
-    "AES-256-CBC": (["-aes-256-cbc"], "oct-seal", OAEP, "CMS-010"),
-    "AES-128-GCM": (["-aes-128-gcm"], "oct-seal", OAEP, "CMS-024"),
-    "indefinite length": ([GCM, "-stream"], "oct-seal", OAEP, "CMS-002"),
-    "RSA PKCS 1 v1.5": ([GCM], "oct-seal", [], "CMS-011"),
-    "OAEP with SHA-1": ([GCM], "oct-seal", OAEP[:2], "CMS-011"),
-    "ECDH with SHA-1": ([GCM, "-aes256-wrap"], "box-seal", [], "CMS-011"),
-    "AES-128 wrap": ([GCM, "-aes128-wrap"], "box-seal", ECDH, "CMS-011"),
-    "recipient by key identifier": ([GCM, "-keyid"], "oct-seal", OAEP, "CMS-020"),
-}
-
-
-@pytest.mark.parametrize(("options", "name", "key_options", "code"), FOREIGN.values(), ids=FOREIGN)
-def test_other_profiles_are_refused_by_name(
-    pki: Pki, tmp_path: Path, options: list[str], name: str, key_options: list[str], code: str
-) -> None:
-    recipient = ["-recip", pki.directory / f"{name}.pem", *key_options]
-    with pytest.raises(Refused) as refused:
-        opened(openssl_seal(pki, tmp_path, b"contenu", *options, *recipient), pki, name)
-    assert refused.value.code == code
+    assert opened(sealed(data, pki, *RECIPIENTS.values()), pki, name) == data
 
 
 def test_another_reader_sees_the_profile(pki: Pki) -> None:
@@ -105,28 +54,6 @@ def test_another_reader_sees_the_profile(pki: Pki) -> None:
 def test_two_seals_of_one_content_share_nothing(pki: Pki) -> None:
     one, two = (sealed(bytes(64), pki, "box-seal") for _ in range(2))
     assert one[-82:-18] != two[-82:-18] and one[-16:] != two[-16:]
-
-
-@pytest.mark.parametrize("name", RECIPIENTS.values(), ids=RECIPIENTS)
-def test_every_flipped_byte_is_refused_and_nothing_is_released(pki: Pki, name: str) -> None:
-    envelope, certificate, key = sealed(b"0123456789", pki, name), pki.certificate(name), pki.key(name)
-    masks = (0x01, 0x80, 0xFF) if name != "oct-seal" else (0xFF,)  # RSA costs more
-    for position in range(len(envelope)):
-        for mask in masks:
-            touched, out = bytearray(envelope), io.BytesIO()
-            touched[position] ^= mask
-            with pytest.raises(Refused):
-                open_sealed(io.BytesIO(touched), out, certificate, key)
-            assert out.getvalue() == b""
-
-
-def test_every_truncation_and_every_byte_more_is_refused(pki: Pki) -> None:
-    envelope, certificate, key = sealed(b"0123456789", pki, "box-seal"), *_identity(pki, "box-seal")
-    for touched in (*(envelope[:size] for size in range(len(envelope))), envelope + b"\0"):
-        out = io.BytesIO()
-        with pytest.raises(Refused):
-            open_sealed(io.BytesIO(touched), out, certificate, key)
-        assert out.getvalue() == b""
 
 
 def _identity(pki: Pki, name: str) -> tuple:

@@ -121,7 +121,6 @@ FOREIGN = {
     "another salt": (["-cades", "-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_pss_saltlen:20"], "CMS-011"),
     "no certificate": (["-cades", "-nocerts"], "CMS-017"),
     "no signed attributes": (["-noattr"], "CMS-012"),
-    "signer by key identifier": (["-cades", "-keyid"], "CMS-010"),
 }
 
 
