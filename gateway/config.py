@@ -104,6 +104,7 @@ def read_section(cls: type[T], table: object, where: str) -> T:
     if not isinstance(table, dict):
         raise Refused("CFG-004", f"{where} doit être une section.", Scope.BOX)
     fields = {item.name: item for item in dataclasses.fields(typing.cast(Any, cls))}
+    table = _renamed(table, fields)
     for key in table:
         if key not in fields:
             raise Refused("CFG-005", f"{where} : réglage « {key} » inconnu.", Scope.BOX)
@@ -114,6 +115,12 @@ def read_section(cls: type[T], table: object, where: str) -> T:
     kinds = typing.get_type_hints(cls)
     values = {key: _value(kinds[key], value, f"{where} {key}") for key, value in table.items()}
     return cls(**values)
+
+
+def _renamed(table: dict[str, Any], fields: Mapping[str, dataclasses.Field[Any]]) -> dict[str, Any]:
+    """``table`` with today's name for what an earlier version called otherwise (``metadata["was"]``)."""
+    today = {item.metadata["was"]: name for name, item in fields.items() if "was" in item.metadata}
+    return {key if today.get(key, key) in table else today[key]: value for key, value in table.items()}
 
 
 def _value(kind: Any, value: object, where: str) -> Any:

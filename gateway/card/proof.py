@@ -25,7 +25,7 @@ _SHA256_INFO = bytes.fromhex("3031300D060960864801650304020105000420")
 class Item:
     """One fichier to sign: SHA-256 of its content, factures, euro cents, lots, emitter, challenge of the OCT if any.
 
-    ``holders`` are the RPPS numbers whose card may sign it, in order; none named: anybody's.
+    ``holders`` are the identifiers of those whose card may sign it, in order; none named: anybody's.
     """
 
     fichier: str

@@ -94,6 +94,7 @@ def show_card(arguments: argparse.Namespace) -> int:
             "kind": holder.kind,
             "register": holder.register,
             "number": holder.number,
+            "identifier": holder.identifier,
             "profession": holder.profession,
             "serial": sight.contents.serial,
             "tries": sight.tries,
@@ -106,6 +107,7 @@ def show_card(arguments: argparse.Namespace) -> int:
         print(json.dumps(row, ensure_ascii=False))
         return 0
     print(f"Titulaire : {holder.name}, {holder.profession} ({holder.kind}, {holder.register} {holder.number})")
+    print(f"Porteur pour les mandats : {holder.identifier or 'aucun'}")
     print(f"Carte : {sight.contents.serial}, certificats valables jusqu'au {sight.valid_until:%d/%m/%Y}")
     print(f"Essais de code restants : {sight.tries}")
     for one in row.get("data", ()):

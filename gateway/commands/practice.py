@@ -182,15 +182,15 @@ def list_mandates(arguments: argparse.Namespace) -> int:
         return 0
     if told["rule"] == "open":
         print("Règle « open » : la carte de toute personne qui n'est pas absente signe.")
-    names = {row["rpps"]: row["name"] for row in told["practitioners"]}
+    names = {row["holder"]: row["name"] for row in told["practitioners"]}
     for row in told["mandates"]:
-        row["name"], row["now"] = names[row["rpps"]], "oui" if row["in_force"] else "non"
+        row["name"], row["now"] = names[row["holder"]], "oui" if row["in_force"] else "non"
     _print(arguments, told["mandates"], (
-        ("praticien", "name"), ("RPPS", "rpps"), ("émetteur", "emitter"), ("rôle", "role"), ("du", "since"),
+        ("nom", "name"), ("porteur", "holder"), ("émetteur", "emitter"), ("rôle", "role"), ("du", "since"),
         ("au", "until"), ("aujourd'hui", "now"),
     ))  # fmt: skip
     print()
-    columns = (("a signé", "name"), ("RPPS", "rpps"), ("valable du", "since"), ("au", "until"),
+    columns = (("a signé", "name"), ("porteur", "holder"), ("valable du", "since"), ("au", "until"),
                ("certificat", "certificate"))  # fmt: skip
     return _print(arguments, told["signers"], columns)
 

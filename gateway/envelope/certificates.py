@@ -27,11 +27,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.envelope import oids
 from gateway.envelope.algorithms import PrivateKey, read_certificate
-from gateway.envelope.names import Holder, display_name, holder
+from gateway.envelope.names import display_name, holder
 from gateway.envelope.revocation import check_revocation
 from gateway.errors import Deferred, Refused, Scope
 
-__all__ = ["Holder", "Path", "Use", "check_path", "holder", "load_certificates", "load_key", "load_lists"]
+__all__ = ["Path", "Use", "check_path", "holder", "load_certificates", "load_key", "load_lists"]
 
 LEVELS = 3
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)

@@ -40,13 +40,15 @@ class KeeperSettings:
     retry_max_s: float = setting(3600.0, "délai maximal entre deux essais, en secondes")
     free_min: int = setting(200 << 20, "espace disque libre sous lequel la passerelle le dit, en octets")
     mandate_rule: str = setting("required", "required : nul ne signe sans mandat ; open : toute carte présente signe")
-    practitioners: tuple[Practitioner, ...] = setting((), "qui signe ici : rpps, name, since, until (docs/mandats.md)")
-    emitters: tuple[Emitter, ...] = setting(
-        (), "numéros d'émetteur du cabinet : number, rpps du titulaire, since, until"
+    practitioners: tuple[Practitioner, ...] = setting(
+        (), "qui signe ici : holder, name, since, until (docs/mandats.md)"
     )
-    cards: tuple[Card, ...] = setting((), "cartes admises, pour qui en déclare : certificate, rpps, since, until")
-    mandates: tuple[Mandate, ...] = setting((), "qui signe pour quel numéro : rpps, emitter, role, since, until")
-    absences: tuple[Absence, ...] = setting((), "absences déclarées : rpps, since, until")
+    emitters: tuple[Emitter, ...] = setting(
+        (), "numéros d'émetteur du cabinet : number, holder (son titulaire), since, until"
+    )
+    cards: tuple[Card, ...] = setting((), "cartes admises, pour qui en déclare : certificate, holder, since, until")
+    mandates: tuple[Mandate, ...] = setting((), "qui signe pour quel numéro : holder, emitter, role, since, until")
+    absences: tuple[Absence, ...] = setting((), "absences déclarées : holder, since, until")
 
     def __post_init__(self) -> None:
         if self.mandate_rule not in RULES:

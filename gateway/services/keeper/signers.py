@@ -52,7 +52,7 @@ def record(desk: Desk, certificate: bytes) -> str:
     loaded, person = x509.load_der_x509_certificate(certificate), holder(certificate)
     name = hashlib.sha256(certificate).hexdigest()
     since, until = (each.date().isoformat() for each in (loaded.not_valid_before_utc, loaded.not_valid_after_utc))
-    learn(desk.book, Signer(name, person.rpps, f"{person.given_name} {person.surname}", since, until, certificate))
+    learn(desk.book, Signer(name, person.identifier, person.name, since, until, certificate))
     return name
 
 
@@ -61,7 +61,7 @@ def _hold_withdrawn(desk: Desk) -> None:
     refused: dict[str, Refused] = {}
     newest: dict[str, str] = {}
     for signer in signers(desk.book):
-        newest[signer.rpps] = signer.certificate
+        newest[signer.holder] = signer.certificate
         try:
             desk.trust.check_practitioner(signer.der, Use.SIGN_FICHIER, desk.book.clock())
         except Refused as refusal:
@@ -70,7 +70,7 @@ def _hold_withdrawn(desk: Desk) -> None:
             continue  # no list tells now: what was good stays good until one says otherwise
     for certificate, why in refused.items():
         _hold_signed_by(desk, certificate, why)
-    found = [refused[name] for rpps, name in newest.items() if name in refused and _signs_here(desk, rpps)]
+    found = [refused[name] for who, name in newest.items() if name in refused and _signs_here(desk, who)]
     revoked = next((each for each in found if each.code == "CMS-036"), None)
     desk.condition(Scope.CARD, "revocation", revoked.code if revoked else "", revoked.text if revoked else "")
 
@@ -91,15 +91,15 @@ def withdrawn_words(refusal: Refused) -> str:
     return f"{refusal.text} Ce fichier a été signé avec lui : le concentrateur le refuserait."
 
 
-def _signs_here(desk: Desk, rpps: str) -> bool:
-    return desk.settings.mandate_rule == "open" or bool(desk.register.mandates_of(rpps, (), mandates.today(desk)))
+def _signs_here(desk: Desk, who: str) -> bool:
+    return desk.settings.mandate_rule == "open" or bool(desk.register.mandates_of(who, (), mandates.today(desk)))
 
 
 def state_ends(desk: Desk, cards: Iterable[dict[str, Any]]) -> None:
     """The rung of the ladder: whose certificate ends first, the cards that lie there included."""
-    ends = {each.rpps: (each.until, each.name) for each in signers(desk.book)}
-    ends |= {card["rpps"]: (card["valid_until"], card["holder"]) for card in cards if card["rpps"]}
-    until, name = min((end for rpps, end in ends.items() if _signs_here(desk, rpps)), default=("9999-12-31", ""))
+    ends = {each.holder: (each.until, each.name) for each in signers(desk.book)}
+    ends |= {card["identifier"]: (card["valid_until"], card["holder"]) for card in cards if card["identifier"]}
+    until, name = min((end for who, end in ends.items() if _signs_here(desk, who)), default=("9999-12-31", ""))
     left = (date.fromisoformat(until) - date.fromisoformat(mandates.today(desk))).days
     step = next((days for days in STEPS if left <= days), None)
     if step is None:
