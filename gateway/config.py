@@ -43,6 +43,11 @@ class Paths:
         return self.state / "book"
 
     @property
+    def settings(self) -> Path:
+        """What was changed at run time and wins over the configuration file; the keeper writes and reads it."""
+        return self.book / "settings.toml"
+
+    @property
     def parts(self) -> Path:
         """Sealed parts, named by their SHA-256."""
         return self.state / "parts"
@@ -91,6 +96,8 @@ def read_document(path: Path, known: Collection[str]) -> dict[str, Any]:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise Refused("CFG-001", f"Fichier de configuration absent : {path}.", Scope.BOX) from None
+    except OSError as error:
+        raise Refused("CFG-001", f"{path} ne peut pas être lu : {error.strerror}.", Scope.BOX) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Refused("CFG-002", f"{path} n'est pas du TOML lisible : {error}.", Scope.BOX) from None
     for name in document:

@@ -72,6 +72,11 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, code: str, named: str) ->
     assert named in caught.value.text
 
 
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="CFG-001"):
+        read_document(tmp_path, ())
+
+
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="CFG-001"):
         read_document(tmp_path / "none.toml", ())

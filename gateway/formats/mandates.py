@@ -20,7 +20,8 @@ from gateway.errors import Refused, Scope
 from gateway.formats.holder import IDENTIFIER, IDENTIFIER_WORDS, UNPRINTED, identifier_words
 from gateway.formats.words import day as day_words
 
-ROLES = ("titulaire", "remplaçant", "secrétariat")
+TITULAIRE = "titulaire"
+ROLES = (TITULAIRE, "remplaçant", "secrétariat")
 RULES = ("required", "open")
 """Whether a signature needs a mandate, or any card whose holder is not absent may sign."""
 
@@ -163,12 +164,15 @@ class Register:
         """The declared absence of a person on ``day``."""
         return next((one for one in self.absences if one.holder == holder and one.covers(day)), None)
 
+    def in_force(self, day: str) -> tuple[Mandate, ...]:
+        """The mandates that hold on ``day``: person and number are the practice's own on that day too."""
+        here = {one.holder for one in self.practitioners if one.covers(day)}
+        numbers = {one.number for one in self.emitters if one.covers(day)}
+        return tuple(one for one in self.mandates if one.covers(day) and one.holder in here and one.emitter in numbers)
+
     def mandates_of(self, holder: str, emitters: Collection[str], day: str) -> tuple[Mandate, ...]:
         """As the function of this name, where person and numbers are the practice's own on that day."""
-        here = any(one.holder == holder and one.covers(day) for one in self.practitioners)
-        numbers = {one.number for one in self.emitters if one.covers(day)}
-        usable = (one for one in self.mandates if here and one.emitter in numbers)
-        return mandates_of(usable, holder, emitters, day)
+        return mandates_of(self.in_force(day), holder, emitters, day)
 
     def mandated(self, emitters: Collection[str], day: str) -> tuple[str, ...]:
         """Holders with a mandate for all of ``emitters``, present or not, in order."""

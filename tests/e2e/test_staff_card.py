@@ -1,15 +1,18 @@
-"""A secretary's CPE, named by the words of its subject, signs where type and mandate allow it, and the OCT agrees."""
+"""A secretary's CPE signs where type and mandate allow it; a titulaire's card gives her the mandate while all runs."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import samples
-from stage import DOCTOR, MANDATES, PRACTITIONERS, STAFF, STAFF_CARD, Stage
+from stage import DOCTOR, MANDATES, PRACTITIONERS, REPO, STAFF, STAFF_CARD, Stage
 from stage_root import CODE, stage_root
 
 from gateway.config import write_toml
@@ -67,9 +70,79 @@ def test_without_a_mandate_it_signs_nothing_either(stage: Practice) -> None:
     assert stage.pending()["items"] == []
 
 
-def test_with_both_its_signature_is_integrated(stage: Practice) -> None:
-    set_section(stage, "keeper", practitioners=[*PRACTITIONERS, SECRETARY], mandates=[*MANDATES, MANDATE])
-    stage.wait(lambda: stage.pending()["items"], "the fichier to be offered to her card")
+TABLES = {"keeper": {"practitioners": [*PRACTITIONERS, SECRETARY], "mandates": [*MANDATES, MANDATE]}}
+
+
+def change(stage: Stage, code: str = CODE, tables: Any = TABLES, *words: str) -> subprocess.CompletedProcess[str]:
+    """``gateway mandates change`` as typed, with the code of whatever card lies in the reader in a file."""
+    file, pin = stage.root / "changes.toml", stage.root / "code"
+    file.write_text(write_toml(tables), encoding="utf-8")
+    pin.write_text(code)
+    try:
+        return gateway(stage, "mandates", "change", str(file), "--pin-file", str(pin), *words)
+    finally:
+        pin.unlink()
+
+
+def gateway(stage: Stage, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gateway", *words, "--config", str(stage.config)]
+    environment = {**os.environ, "PCSCLITE_CSOCK_NAME": str(stage.reader / "pcscd.comm")}
+    return subprocess.run(command, capture_output=True, text=True, cwd=REPO, env=environment, timeout=60)
+
+
+def declared(stage: Stage) -> dict[str, Any]:
+    told: dict[str, Any] = tomllib.loads(gateway(stage, "mandates", "--toml").stdout)["keeper"]
+    return told
+
+
+def refused(stage: Stage, done: subprocess.CompletedProcess[str], exit_code: int, code: str) -> None:
+    """A sentence with its code, no traceback, nothing changed."""
+    assert (done.returncode, "Traceback" in done.stderr) == (exit_code, False), done.stderr
+    assert done.stderr.startswith(f"gateway : {code}")
+    assert CODE not in done.stdout + done.stderr
+    assert not stage.paths.settings.exists()
+    assert MANDATE["holder"] not in json.dumps(declared(stage))
+
+
+def test_who_may_sign_changes_by_no_card_but_a_titulaire_s(stage: Practice) -> None:
+    refused(stage, change(stage), 65, "MND-014")
+    stage.pull_card()
+    stage.wait(lambda: card_of(stage)["state"] == "absent", "the card to be gone")
+    refused(stage, change(stage), 69, "CPS-ABSENT")
+    stage.insert_card(DOCTOR)
+    stage.wait(lambda: card_of(stage)["state"] == "locked", "the doctor's card")
+    refused(stage, change(stage, "9999"), 65, "CPS-63C")
+    refused(stage, change(stage, tables={"keeper": {}}), 65, "MND-015")
+    refused(stage, change(stage, tables={"card": {}}), 65, "CFG-003")
+    refused(stage, change(stage, tables={"keeper": {"mandate_rule": "open"}}), 65, "CFG-005")
+    unknown = {"keeper": {"mandates": [{**MANDATE, "holder": "nobody"}]}}
+    refused(stage, change(stage, tables=unknown), 65, "MND-006")
+
+
+def test_the_titulaire_changes_it_while_the_keeper_runs(stage: Practice) -> None:
+    keeper = stage.processes["keeper"].pid
+    done = change(stage)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        f"Ajouté – personne : Mme Anne MODÈLE ({STAFF})",
+        f"Ajouté – mandat : Mme Anne MODÈLE, secrétariat pour l'émetteur {samples.EMITTER}",
+        "À prouver par la carte de Claire ESSAI, dans les dix minutes.",
+        "Changé par la carte de Claire ESSAI : en vigueur.",
+    ]
+    assert stage.alive("keeper") and stage.processes["keeper"].pid == keeper
+    assert [row["holder"] for row in declared(stage)["mandates"]] == [DOCTOR, STAFF]
+    assert "Mme Anne MODÈLE" in gateway(stage, "mandates").stdout
+    assert gateway(stage, "journal", "verify").returncode == 0
+    stage.kill("keeper")
+    stage.start("keeper")
+    stage.wait(lambda: len(declared(stage)["mandates"]) == 2, "the keeper to be back with what was changed")
+
+
+def test_with_type_and_mandate_its_signature_is_integrated(stage: Practice) -> None:
+    stage.pull_card()
+    stage.wait(lambda: card_of(stage)["state"] == "absent", "the card to be gone")
+    stage.insert_card(STAFF_CARD)
+    stage.wait(lambda: card_of(stage)["holder"] == STAFF and stage.pending()["items"], "the fichier for her card")
     assert stage.pending()["items"][0]["holders"] == [STAFF, DOCTOR]
     assert stage.unlock()["ok"]
     stage.await_states({"a.b2": "INTEGRATED"})

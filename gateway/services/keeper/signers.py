@@ -28,7 +28,7 @@ STEPS = (7, 14, 30, 60, 90)
 
 
 class Review:
-    """What has to be looked at again at start, and when the day, the lists or the signers change."""
+    """What has to be looked at again at start, and when the day, the register, the lists or the signers change."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -39,7 +39,7 @@ class Review:
         desk = self._desk
         lists = sorted((desk.paths.trust / "crl").glob("*.crl"))
         count = desk.book.connection.execute("SELECT count(*) FROM signers").fetchone()[0]
-        seen = (mandates.today(desk), count, [(path.name, path.stat().st_mtime_ns) for path in lists])
+        seen = (mandates.today(desk), desk.register, count, [(path.name, path.stat().st_mtime_ns) for path in lists])
         if seen != self._seen:
             mandates.release(desk)
             mandates.end_alarm(desk)
