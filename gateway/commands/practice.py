@@ -181,6 +181,8 @@ def list_mandates(arguments: argparse.Namespace) -> int:
         return 0
     if told["rule"] == "open":
         print("Règle « open » : la carte de toute personne qui n'est pas absente signe.")
+    if told["changed"]:
+        print(f"Tables de {told['changed']}, qui l'emporte sur celles de la configuration.")
     names = {row["holder"]: row["name"] for row in told["practitioners"]}
     for row in told["mandates"]:
         row["name"], row["now"] = names[row["holder"]], "oui" if row["in_force"] else "non"

@@ -131,7 +131,9 @@ def test_the_titulaire_changes_it_while_the_keeper_runs(stage: Practice) -> None
     ]
     assert stage.alive("keeper") and stage.processes["keeper"].pid == keeper
     assert [row["holder"] for row in declared(stage)["mandates"]] == [DOCTOR, STAFF]
-    assert "Mme Anne MODÈLE" in gateway(stage, "mandates").stdout
+    listed = gateway(stage, "mandates").stdout
+    assert listed.startswith(f"Tables de {stage.paths.settings}, qui l'emporte")
+    assert "Mme Anne MODÈLE" in listed
     assert gateway(stage, "journal", "verify").returncode == 0
     stage.kill("keeper")
     stage.start("keeper")
