@@ -42,8 +42,10 @@ PIN = "1234"
 PATIENCE = 60.0
 SENDER, OCT = "CABINET1", "OCT1"
 DOCTOR, NURSE = "99900000011", "99900000029"
-PRACTITIONERS = [{"rpps": DOCTOR, "name": "Claire ESSAI"}, {"rpps": NURSE, "name": "Paul EXEMPLE"}]
-MANDATES = [{"rpps": DOCTOR, "emitter": EMITTER, "role": "titulaire"}]
+STAFF, STAFF_CARD = "499900000011/CPE0001", "secretariat"
+"""A secretary and her CPE, which signs nowhere unless the settings of a stage say so."""
+PRACTITIONERS = [{"holder": DOCTOR, "name": "Claire ESSAI"}, {"holder": NURSE, "name": "Paul EXEMPLE"}]
+MANDATES = [{"holder": DOCTOR, "emitter": EMITTER, "role": "titulaire"}]
 """Only the first practitioner's card signs here, unless the settings of a stage say otherwise."""
 
 T = TypeVar("T")
@@ -158,7 +160,7 @@ class Stage:
             "intake": {"port": self.ports["intake"], "poll_s": 0.2},
             "keeper": {
                 "retry_s": 1.0, "poll_s": 0.1, "practitioners": PRACTITIONERS, "mandates": MANDATES,
-                "emitters": [{"number": EMITTER, "rpps": DOCTOR}],
+                "emitters": [{"number": EMITTER, "holder": DOCTOR}],
             },
             "card": {},
             "forward": {

@@ -16,7 +16,7 @@ from gateway.errors import Deferred, Refused, Scope
 USAGE, REFUSED, UNAVAILABLE, LATER = 64, 65, 69, 75
 
 PRACTICE = (
-    "status", "fichiers", "lots", "factures", "mandates", "show", "submit", "resend", "hold", "release", "returns",
+    "status", "fichiers", "lots", "factures", "show", "submit", "resend", "hold", "release", "returns",
     "journal",
 )  # fmt: skip
 
@@ -24,6 +24,7 @@ FAMILIES = {
     "run": "run",
     "dev": "run",
     **dict.fromkeys(PRACTICE, "practice"),
+    "mandates": "mandates",
     "flux": "flux",
     "envelope": "envelope",
     "card": "card",

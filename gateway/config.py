@@ -43,6 +43,11 @@ class Paths:
         return self.state / "book"
 
     @property
+    def settings(self) -> Path:
+        """What was changed at run time and wins over the configuration file; the keeper writes and reads it."""
+        return self.book / "settings.toml"
+
+    @property
     def parts(self) -> Path:
         """Sealed parts, named by their SHA-256."""
         return self.state / "parts"
@@ -91,6 +96,8 @@ def read_document(path: Path, known: Collection[str]) -> dict[str, Any]:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise Refused("CFG-001", f"Fichier de configuration absent : {path}.", Scope.BOX) from None
+    except OSError as error:
+        raise Refused("CFG-001", f"{path} ne peut pas être lu : {error.strerror}.", Scope.BOX) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Refused("CFG-002", f"{path} n'est pas du TOML lisible : {error}.", Scope.BOX) from None
     for name in document:
@@ -104,6 +111,7 @@ def read_section(cls: type[T], table: object, where: str) -> T:
     if not isinstance(table, dict):
         raise Refused("CFG-004", f"{where} doit être une section.", Scope.BOX)
     fields = {item.name: item for item in dataclasses.fields(typing.cast(Any, cls))}
+    table = _renamed(table, fields)
     for key in table:
         if key not in fields:
             raise Refused("CFG-005", f"{where} : réglage « {key} » inconnu.", Scope.BOX)
@@ -114,6 +122,12 @@ def read_section(cls: type[T], table: object, where: str) -> T:
     kinds = typing.get_type_hints(cls)
     values = {key: _value(kinds[key], value, f"{where} {key}") for key, value in table.items()}
     return cls(**values)
+
+
+def _renamed(table: dict[str, Any], fields: Mapping[str, dataclasses.Field[Any]]) -> dict[str, Any]:
+    """``table`` with today's name for what an earlier version called otherwise (``metadata["was"]``)."""
+    today = {item.metadata["was"]: name for name, item in fields.items() if "was" in item.metadata}
+    return {key if today.get(key, key) in table else today[key]: value for key, value in table.items()}
 
 
 def _value(kind: Any, value: object, where: str) -> Any:

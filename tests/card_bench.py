@@ -32,6 +32,8 @@ from gateway.card.reader import Readers, Slot  # noqa: E402
 from gateway.errors import Deferred  # noqa: E402
 
 DOCTOR, NURSE = "99900000011", "99900000029"
+STAFF = "499900000011/CPE0001"
+"""On the card in practitioners/secretariat."""
 PATIENCE = 15.0
 
 

@@ -25,6 +25,7 @@ class Section:
     where: Path = setting(Path("/tmp"), "dossier")
     names: tuple[str, ...] = setting(("a", "b"), "noms")
     inner: Inner = field(default_factory=Inner, metadata={"doc": "dedans"})
+    holder: str = field(default="", metadata={"doc": "qui", "was": "rpps"})
 
 
 def test_the_sample_is_the_defaults(tmp_path: Path) -> None:
@@ -42,6 +43,10 @@ def test_written_values_read_back(tmp_path: Path) -> None:
     assert (section.port, section.names, section.inner.name, section.wait) == (1, ("é\"'",), "y", 2.0)
 
 
+def test_the_former_name_of_a_setting_is_read() -> None:
+    assert read_section(Section, {"rpps": "a"}, "[section]").holder == "a"
+
+
 @pytest.mark.parametrize(
     ("text", "code", "named"),
     [
@@ -54,6 +59,8 @@ def test_written_values_read_back(tmp_path: Path) -> None:
         ("[section]\nport = true", "CFG-007", "port"),
         ("[section]\nnames = [1]", "CFG-007", "names[0]"),
         ("[section.inner]\nnom = 'a'", "CFG-005", "nom"),
+        ("[section]\nrpps = 'a'\nholder = 'b'", "CFG-005", "rpps"),
+        ("[section]\nrpps = 1", "CFG-007", "holder"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, code: str, named: str) -> None:
@@ -63,6 +70,11 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, code: str, named: str) ->
         read_section(Section, read_document(file, ("section",))["section"], "[section]")
     assert caught.value.code == code
     assert named in caught.value.text
+
+
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="CFG-001"):
+        read_document(tmp_path, ())
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:

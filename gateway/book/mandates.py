@@ -24,18 +24,23 @@ TABLES: Mapping[str, type[Dated]] = {
 """Table of the book and field of ``Register`` → its rows."""
 
 
+def _column(name: str) -> str:
+    """The column of a field: that of a holder is called as it was when an RPPS was the only identifier."""
+    return "rpps" if name == "holder" else name
+
+
 def declare(book: Book, register: Register) -> None:
     """Make the tables say what ``register`` says, in the caller's transaction; each change is journaled."""
     for table in TABLES:
         held, declared = set(_rows(book, table)), set(getattr(register, table))
         for row in sorted(held - declared, key=repr):
             columns = asdict(row)
-            where = " AND ".join(f"{name} = :{name}" for name in columns)
+            where = " AND ".join(f"{_column(name)} = :{name}" for name in columns)
             book.connection.execute(f"DELETE FROM {table} WHERE {where}", columns)  # noqa: S608
             _record(book, "withdraw", table, row)
         for row in sorted(declared - held, key=repr):
             columns = asdict(row)
-            names, marks = ", ".join(columns), ", ".join(f":{name}" for name in columns)
+            names, marks = ", ".join(map(_column, columns)), ", ".join(f":{name}" for name in columns)
             book.connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", columns)  # noqa: S608
             _record(book, "declare", table, row)
 
@@ -48,7 +53,8 @@ def _record(book: Book, verb: str, table: str, row: Dated) -> None:
 def _rows(book: Book, table: str) -> tuple[Dated, ...]:
     kind = TABLES[table]
     names = [one.name for one in fields(kind)]
-    rows = book.connection.execute(f"SELECT {', '.join(names)} FROM {table} ORDER BY rowid")  # noqa: S608
+    columns = ", ".join(f"{_column(name)} AS {name}" for name in names)
+    rows = book.connection.execute(f"SELECT {columns} FROM {table} ORDER BY rowid")  # noqa: S608
     return tuple(kind(**{name: row[name] for name in names}) for row in rows)
 
 
@@ -71,7 +77,7 @@ class Signer:
     """A signature certificate: its SHA-256 (hexadecimal), whose it is, its days, its DER."""
 
     certificate: str
-    rpps: str
+    holder: str
     name: str
     since: str
     until: str
@@ -82,11 +88,14 @@ def learn(book: Book, signer: Signer) -> None:
     """Keep a signer, in the transaction of the move that its signature makes."""
     book.connection.execute(
         "INSERT OR IGNORE INTO signers (certificate, rpps, name, since, until, der)"
-        " VALUES (:certificate, :rpps, :name, :since, :until, :der)", asdict(signer),
+        " VALUES (:certificate, :holder, :name, :since, :until, :der)", asdict(signer),
     )  # fmt: skip
 
 
 def signers(book: Book) -> list[Signer]:
     """Everybody who has signed, the certificate that ends last at the end."""
-    rows: list[sqlite3.Row] = book.connection.execute("SELECT * FROM signers ORDER BY until, rowid").fetchall()
+    columns = "certificate, rpps AS holder, name, since, until, der"
+    rows: list[sqlite3.Row] = book.connection.execute(
+        f"SELECT {columns} FROM signers ORDER BY until, rowid"  # noqa: S608
+    ).fetchall()
     return [Signer(**dict(row)) for row in rows]

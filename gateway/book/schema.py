@@ -139,6 +139,7 @@ MIGRATIONS = (
     """
     ALTER TABLE fichiers ADD COLUMN signer TEXT NOT NULL DEFAULT '';  -- SHA-256 of the signer's certificate
 
+    -- rpps: the identifier of a card holder (formats.holder), an RPPS or another's
     CREATE TABLE practitioners (
         rpps  TEXT NOT NULL,
         name  TEXT NOT NULL,

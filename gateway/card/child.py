@@ -47,7 +47,7 @@ class Hand:
             "serial": sight.contents.serial,
             "tries": sight.tries,
             "name": holder.name,
-            "rpps": holder.rpps,
+            "identifier": holder.identifier,
             "kind": holder.kind,
             "valid_until": sight.valid_until.date().isoformat(),
             "pad": sight.pad,

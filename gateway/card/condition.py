@@ -36,7 +36,7 @@ RANKS = ("signing", "ready", "locked", "left", "blocked", "trouble", "foreign", 
 @dataclass(frozen=True)
 class Condition:
     """State, code and sentence, and what may be known of the card without its code; ``serial`` its last four digits,
-    ``pad`` whether the code is typed on the reader."""
+    ``identifier`` as mandates name the holder, ``pad`` whether the code is typed on the reader."""
 
     state: str
     code: str
@@ -45,7 +45,7 @@ class Condition:
     serial: str | None = None
     tries: int | None = None
     valid_until: str | None = None
-    rpps: str | None = None
+    identifier: str | None = None
     pad: bool = False
 
 

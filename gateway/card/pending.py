@@ -60,10 +60,10 @@ class Pending:
             if item.fichier in self._offered and not _same(self._offered[item.fichier], item)
         }
 
-    def waiting(self, rpps: str | None, one_by_one: bool) -> tuple[Item, ...]:
-        """What the next code of the holder ``rpps`` will sign: one item only under the policy ``each``."""
+    def waiting(self, holder: str | None, one_by_one: bool) -> tuple[Item, ...]:
+        """What the next code of the holder ``holder`` will sign: one item only under the policy ``each``."""
         items = tuple(
-            item for item in self._offered.values() if item.fichier not in self._answers and _may_sign(rpps, item)
+            item for item in self._offered.values() if item.fichier not in self._answers and _may_sign(holder, item)
         )
         return items[:1] if one_by_one else items
 
@@ -107,13 +107,13 @@ class Pending:
             self._claimed.discard(item.fichier)
 
 
-def may_sign(rpps: str | None, items: Iterable[Item]) -> bool:
-    """Whether the card of ``rpps`` is among those that each of ``items`` allows."""
-    return all(_may_sign(rpps, item) for item in items)
+def may_sign(holder: str | None, items: Iterable[Item]) -> bool:
+    """Whether the card of ``holder`` is among those that each of ``items`` allows."""
+    return all(_may_sign(holder, item) for item in items)
 
 
-def _may_sign(rpps: str | None, item: Item) -> bool:
-    return not item.holders or rpps in item.holders
+def _may_sign(holder: str | None, item: Item) -> bool:
+    return not item.holders or holder in item.holders
 
 
 def _same(offered: Item | None, answered: Item) -> bool:

@@ -51,7 +51,7 @@ class Sight:
     serial: str
     tries: int
     name: str
-    rpps: str | None
+    identifier: str
     kind: str
     valid_until: str
     pad: bool
@@ -93,11 +93,11 @@ class Place:
     @property
     def policy(self) -> Policy:
         """The policy of this card's holder."""
-        return self._office.settings.policy_of(self.sight.rpps if self.sight else None)
+        return self._office.settings.policy_of(self.sight.identifier if self.sight else None)
 
     def waiting(self) -> tuple[Item, ...]:
         """What the next code given to this card signs."""
-        return self._office.pending.waiting(self.sight.rpps if self.sight else None, self.policy.each)
+        return self._office.pending.waiting(self.sight.identifier if self.sight else None, self.policy.each)
 
     def saw(self, slot: Slot) -> None:
         """What the readers' child saw; another card, or the same again, begins anew."""
@@ -129,7 +129,7 @@ class Place:
                 raise Deferred(self.condition.code, self.condition.text, Scope.CARD)
             if self._complaint is not None and self._complaint.code in STOPS:
                 raise self._complaint
-            if not may_sign(self.sight.rpps, items):
+            if not may_sign(self.sight.identifier, items):
                 text = f"La carte de {self.sight.name} n'est pas de celles qui peuvent signer ces fichiers."
                 raise Refused("CPS-HOLDER", text, Scope.CARD)
             await self._begin(code, root, items, last_try)
@@ -270,7 +270,15 @@ class Place:
             state, code = "left", "CPS-LEFT"
             text = f"La carte de {sight.name} est restée dans le lecteur après {closed} : retirez-la."
         return Condition(
-            state, code, text, sight.name, sight.serial[-4:], sight.tries, sight.valid_until, sight.rpps, sight.pad
+            state,
+            code,
+            text,
+            sight.name,
+            sight.serial[-4:],
+            sight.tries,
+            sight.valid_until,
+            sight.identifier,
+            sight.pad,
         )
 
     async def _tell(self, condition: Condition) -> None:

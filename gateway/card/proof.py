@@ -18,6 +18,7 @@ from gateway.formats import canonical
 
 _BATCH_DOMAIN = b"oct-gateway/batch/1"
 _PROOF_DOMAIN = b"oct-gateway/card-auth/1"
+_CHANGE_DOMAIN = b"oct-gateway/mandates/1"
 _SHA256_INFO = bytes.fromhex("3031300D060960864801650304020105000420")
 
 
@@ -25,7 +26,7 @@ _SHA256_INFO = bytes.fromhex("3031300D060960864801650304020105000420")
 class Item:
     """One fichier to sign: SHA-256 of its content, factures, euro cents, lots, emitter, challenge of the OCT if any.
 
-    ``holders`` are the RPPS numbers whose card may sign it, in order; none named: anybody's.
+    ``holders`` are the identifiers of those whose card may sign it, in order; none named: anybody's.
     """
 
     fichier: str
@@ -59,6 +60,12 @@ def batch_root(items: Iterable[Item]) -> bytes:
 def proof_message(box_id: str, challenge: bytes, root: bytes) -> bytes:
     """What the authentication key signs (PKCS#1 v1.5, SHA-256), once per challenge of a batch."""
     return _PROOF_DOMAIN + box_id.encode() + challenge + root
+
+
+def change_message(box_id: str, challenge: bytes, before: bytes, after: bytes) -> bytes:
+    """What the authentication key signs for a change of who may sign: a challenge of 32 bytes, and the digests
+    (``formats.mandate_changes``) of what is declared and of what shall be."""
+    return _CHANGE_DOMAIN + box_id.encode() + challenge + before + after
 
 
 def digest_info(message: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 ``sign.sock`` (the keeper's)
     {"op": "offer", "items": [{fichier, digest, count, total, lots, emitter, challenge|null, holders}], "wait": seconds}
-        → {"card": {state, code, text, holder, serial, tries, valid_until, rpps, pad}, "cards": […], "root",
+        → {"card": {state, code, text, holder, serial, tries, valid_until, identifier, pad}, "cards": […], "root",
         "signed": [{fichier, attributes, signature, certificate,
         authentication: {challenge, origin, signature, certificate, root, at}}],
         "refused": [{fichier, code, text}]}
@@ -39,6 +39,7 @@ from gateway.card.settings import CardSettings, Policy
 from gateway.card.signer import Signer
 from gateway.errors import Refused, Scope, Trouble
 from gateway.formats import canonical
+from gateway.formats.holder import IDENTIFIER
 
 LONGEST_WAIT = 60.0
 LARGEST_NUMBER = 10**15
@@ -56,7 +57,7 @@ class _OfferedItem:
     lots: int
     emitter: canonical.Short
     challenge: Annotated[str, canonical.Form(r"([0-9a-f]{2}){8,64}")] | None
-    holders: tuple[Annotated[str, canonical.Form(r"[0-9]{11}")], ...]
+    holders: tuple[Annotated[str, canonical.Form(IDENTIFIER)], ...]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from asn1crypto import x509
 from gateway.card.apdu import PIN_NEEDED
 from gateway.card.cps import Contents, Cps
 from gateway.card.failures import ABSENT, UNRESPONSIVE, failure
-from gateway.card.holder import Holder, holder
+from gateway.card.holder import holder
 from gateway.card.models import model
 from gateway.card.pin import Pin
 from gateway.card.proof import Item, digest_info, proof_message
@@ -33,6 +33,7 @@ from gateway.card.rsa import check
 from gateway.card.trace import traced
 from gateway.envelope.attributes import VERSION, Origin, SigningContext, signed_attributes
 from gateway.errors import Deferred, Refused, Scope, Trouble
+from gateway.formats.holder import Holder
 
 NONCE = 32
 

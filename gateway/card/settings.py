@@ -12,11 +12,12 @@ from datetime import datetime, time
 from typing import Any
 
 from gateway.errors import Refused, Scope
+from gateway.formats.holder import IDENTIFIER, IDENTIFIER_WORDS, KINDS
 
 _HOUR = r"([01][0-9]|2[0-3]):([0-5][0-9])"
 _UNTIL = re.compile(f"until {_HOUR}")
 _HOURS = re.compile(f"({_HOUR})-({_HOUR})")
-_OWN = re.compile(r"([0-9]{11})=(.+)")
+_OWN = re.compile(f"({IDENTIFIER})=([^=]+)")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class CardSettings:
     """Refused (scope box) where a setting has not its form."""
 
     policy: str = _setting("this-batch", "durée d'un code porteur : each, this-batch ou until HH:MM")
-    policies: tuple[str, ...] = _setting((), 'la durée propre à un praticien : "RPPS=until 12:30", …')
+    policies: tuple[str, ...] = _setting((), 'la durée propre à un porteur : "10001234567=until 12:30", …')
     card_types: tuple[str, ...] = _setting(
         ("CPS", "CPF"), "types de carte qui signent ; ajouter CPE ou CPA est un choix du cabinet"
     )
@@ -65,7 +66,10 @@ class CardSettings:
         Policy(self.policy)
         for own in self.policies:
             if not _OWN.fullmatch(own):
-                raise _wrong("policies", own, "pas de la forme RPPS=durée")
+                raise _wrong("policies", own, f"pas de la forme porteur=durée ({IDENTIFIER_WORDS})")
+        for kind in self.card_types:
+            if kind not in KINDS:
+                raise _wrong("card_types", kind, f"pas un type de carte ({', '.join(KINDS)})")
         if self.hours and (not (hours := _HOURS.fullmatch(self.hours)) or hours[1] >= hours[4]):
             raise _wrong("hours", self.hours, "pas de la forme HH:MM-HH:MM")
         if self.idle_minutes < 1 or self.patience_s <= 0:
@@ -74,10 +78,10 @@ class CardSettings:
             )
         self.policy_of(None)
 
-    def policy_of(self, rpps: str | None) -> Policy:
-        """The policy of the practitioner ``rpps`` (None: of whoever has none of their own)."""
+    def policy_of(self, holder: str | None) -> Policy:
+        """The policy of the card holder with this identifier (None: of whoever has none of their own)."""
         own = {found[1]: Policy(found[2]) for found in map(_OWN.fullmatch, self.policies) if found}
-        return own.get(rpps or "", Policy(self.policy))
+        return own.get(holder or "", Policy(self.policy))
 
     def closed_since(self, now: datetime) -> str | None:
         """The closing hour, HH:MM, where ``now`` (local, aware) is outside the practice's hours, else None."""

@@ -78,7 +78,7 @@ class Signer:
         may sign it.  Refused(CPS-WHICH) where there are several, Deferred as the condition says where there is none."""
         members = self.pending.members(root)
         there = [place for place in self.cards if place.sight and place.sight.serial.endswith(card or "")]
-        able = [place for place in there if place.sight and may_sign(place.sight.rpps, members)]
+        able = [place for place in there if place.sight and may_sign(place.sight.identifier, members)]
         if not there:
             raise Deferred(self.condition.code, self.condition.text, Scope.CARD)
         if len(able) > 1:

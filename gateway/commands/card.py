@@ -21,7 +21,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO
 
-from gateway.card.cps import Cps
+from gateway.card.cps import Contents, Cps
 from gateway.card.models import ATRS
 from gateway.card.pkcs15 import PinEntry
 from gateway.card.proof import digest_info, proof_message
@@ -51,7 +51,7 @@ def register(subparsers: Any) -> None:
         parser.add_argument(
             "--trace", type=Path, metavar="FICHIER", help="y écrire le dialogue avec la carte, sans code"
         )
-        parser.set_defaults(act=partial(_bounded, act))
+        parser.set_defaults(act=partial(bounded, act))
         return parser
 
     information = verb(
@@ -94,6 +94,7 @@ def show_card(arguments: argparse.Namespace) -> int:
             "kind": holder.kind,
             "register": holder.register,
             "number": holder.number,
+            "identifier": holder.identifier,
             "profession": holder.profession,
             "serial": sight.contents.serial,
             "tries": sight.tries,
@@ -106,6 +107,7 @@ def show_card(arguments: argparse.Namespace) -> int:
         print(json.dumps(row, ensure_ascii=False))
         return 0
     print(f"Titulaire : {holder.name}, {holder.profession} ({holder.kind}, {holder.register} {holder.number})")
+    print(f"Porteur pour les mandats : {holder.identifier or 'aucun'}")
     print(f"Carte : {sight.contents.serial}, certificats valables jusqu'au {sight.valid_until:%d/%m/%Y}")
     print(f"Essais de code restants : {sight.tries}")
     for one in row.get("data", ()):
@@ -130,16 +132,20 @@ def _data(cards: Cards, pin: PinEntry, code: bytes) -> list[dict[str, str]]:
 
 def authenticate(arguments: argparse.Namespace) -> int:
     """INTERNAL AUTHENTICATE over a nonce, checked with the card's own certificate (whose chain is not looked at)."""
-    code = _code(arguments, "pin")
     message = proof_message(_TERMINAL, os.urandom(32), _NO_BATCH)
+    contents, signature = prove(arguments, message)
+    algorithms.check(_ALGORITHM, contents.authentication.certificate, signature, message)
+    print(f"La carte {contents.serial} porte la clé de son certificat d'authentification.")
+    return 0
+
+
+def prove(arguments: argparse.Namespace, message: bytes) -> tuple[Contents, bytes]:
+    """What lies on the card, and its authentication key's signature (PKCS#1 v1.5, SHA-256) over ``message``."""
+    code = _code(arguments, "pin")
     with _cps(arguments) as cps:
         contents = cps.contents()
         cps.verify(contents.pin, code)
-        credential = contents.authentication
-        signature = cps.authenticate(credential.key, digest_info(message))
-    algorithms.check(_ALGORITHM, credential.certificate, signature, message)
-    print(f"La carte {contents.serial} porte la clé de son certificat d'authentification.")
-    return 0
+        return contents, cps.authenticate(contents.authentication.key, digest_info(message))
 
 
 def sign_file(arguments: argparse.Namespace) -> int:
@@ -182,7 +188,7 @@ def unblock(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _bounded(act: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+def bounded(act: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
     """``act`` in a thread that may be left behind: a call to a reader that hangs cannot be taken back."""
     done: SimpleQueue[int | BaseException] = SimpleQueue()
 

@@ -34,7 +34,6 @@ def register(subparsers: Any) -> None:
         "fichiers": (list_fichiers, "les fichiers et où ils en sont"),
         "lots": (list_lots, "les lots et leurs ARL"),
         "factures": (list_factures, "les factures et leurs règlements"),
-        "mandates": (list_mandates, "qui signe pour quel émetteur, et qui a signé"),
     }
     for name, (act, words) in listings.items():
         parser = _common(subparsers.add_parser(name, help=words))
@@ -176,21 +175,23 @@ def show_fichier(arguments: argparse.Namespace) -> int:
 
 def list_mandates(arguments: argparse.Namespace) -> int:
     """Mandates with whether they hold today, then whose certificates have signed here."""
-    told = _ask(arguments, {"op": "mandates"})
+    told = ask(arguments, {"op": "mandates"})
     if arguments.json:
         print(json.dumps(told, ensure_ascii=False, indent=1))
         return 0
     if told["rule"] == "open":
         print("Règle « open » : la carte de toute personne qui n'est pas absente signe.")
-    names = {row["rpps"]: row["name"] for row in told["practitioners"]}
+    if told["changed"]:
+        print(f"Tables de {told['changed']}, qui l'emporte sur celles de la configuration.")
+    names = {row["holder"]: row["name"] for row in told["practitioners"]}
     for row in told["mandates"]:
-        row["name"], row["now"] = names[row["rpps"]], "oui" if row["in_force"] else "non"
+        row["name"], row["now"] = names[row["holder"]], "oui" if row["in_force"] else "non"
     _print(arguments, told["mandates"], (
-        ("praticien", "name"), ("RPPS", "rpps"), ("émetteur", "emitter"), ("rôle", "role"), ("du", "since"),
+        ("nom", "name"), ("porteur", "holder"), ("émetteur", "emitter"), ("rôle", "role"), ("du", "since"),
         ("au", "until"), ("aujourd'hui", "now"),
     ))  # fmt: skip
     print()
-    columns = (("a signé", "name"), ("RPPS", "rpps"), ("valable du", "since"), ("au", "until"),
+    columns = (("a signé", "name"), ("porteur", "holder"), ("valable du", "since"), ("au", "until"),
                ("certificat", "certificate"))  # fmt: skip
     return _print(arguments, told["signers"], columns)
 
@@ -222,7 +223,7 @@ def submit_file(arguments: argparse.Namespace) -> int:
 
 def ask_about_one(arguments: argparse.Namespace) -> int:
     """Resend, hold or release one fichier."""
-    told = _ask(arguments, {"op": arguments.op, "id": arguments.id, "why": arguments.why})
+    told = ask(arguments, {"op": arguments.op, "id": arguments.id, "why": arguments.why})
     print(json.dumps(told, ensure_ascii=False) if arguments.json else f"{told['id'][:8]} : fait.")
     return 0
 
@@ -230,7 +231,7 @@ def ask_about_one(arguments: argparse.Namespace) -> int:
 def list_returns(arguments: argparse.Namespace) -> int:
     """Returns for the practice; ``redeliver`` offers those since a day again."""
     if arguments.action == "redeliver":
-        told = _ask(arguments, {"op": "redeliver", "since": arguments.since})
+        told = ask(arguments, {"op": "redeliver", "since": arguments.since})
         print(f"{told['returns']} retours remis à disposition.")
         return 0
     columns = (("arrivé", "arrived"), ("sorte", "kind"), ("nom", "name"), ("octets", "size"), ("relevé", "picked"))
@@ -239,7 +240,7 @@ def list_returns(arguments: argparse.Namespace) -> int:
 
 def verify_journal(arguments: argparse.Namespace) -> int:
     """Recompute the chains; 65 and the first break when one does not hold."""
-    told = _ask(arguments, {"op": "verify"})
+    told = ask(arguments, {"op": "verify"})
     if told["breaks"]:
         words = " ; ".join(f"chaîne {chain} : {word}" for chain, word in told["breaks"].items())
         raise Refused("JRN-001", f"Le journal a été altéré : {words}.")
@@ -247,17 +248,17 @@ def verify_journal(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _ask(arguments: argparse.Namespace, question: Row) -> Row:
+def ask(arguments: argparse.Namespace, question: Row) -> Row:
     """One question to the keeper; Refused in its own words."""
     path = read_paths(Path(arguments.config)).socket("admin")
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(60)
             connection.connect(str(path))
-            connection.sendall(json.dumps(question).encode() + b"\n")
+            connection.sendall(json.dumps(question, default=str).encode() + b"\n")
             with connection.makefile("rb") as answers:
                 told: Row = json.loads(answers.readline())
-    except OSError as error:
+    except (OSError, ValueError) as error:  # nobody there, or gone before the answer
         raise Deferred("CMD-009", f"Le gardien du livre ne répond pas ({error}).", Scope.BOX) from None
     if not told["ok"]:
         raise Refused(told["code"], told["text"])

@@ -144,11 +144,9 @@ class Integration:
         declared = next((one.mandates for one in self._settings.partners if one.identifier == sender), ())
         person, day = holder(content.signature.certificate), day_of(content.attributes.at)
         emitters = tuple(dict.fromkeys(lot.emitter for lot in report.lots))
-        if not mandates_of(declared, person.rpps, emitters, day):
-            who = f"{person.given_name} {person.surname} ({person.rpps})"
-            text = (
-                f"{who} n'avait pas de mandat pour {emitter_words(emitters)} le {day_words(day)}, jour de la signature."
-            )
+        if not mandates_of(declared, person.identifier, emitters, day):
+            what = f"n'avait pas de mandat pour {emitter_words(emitters)} le {day_words(day)}, jour de la signature"
+            text = f"{person.words} {what}."
             raise Refused("OCT-011", text)
 
     def _payer(self, row: sqlite3.Row, report: Report, at: datetime, trust: Trust) -> list[Return]:

@@ -24,7 +24,7 @@ class PartnerAccess:
     password_hash: str = field(metadata={"doc": "empreinte scrypt de son mot de passe : scrypt$sel$empreinte"})
     box_seal: Path = field(metadata={"doc": "certificat auquel ses retours sont scellés"})
     client_name: str = setting("", "CN exigé de son certificat TLS ; vide : tout certificat admis")
-    mandates: tuple[Mandate, ...] = setting((), "qui signe pour quel numéro : rpps, emitter, role, since, until")
+    mandates: tuple[Mandate, ...] = setting((), "qui signe pour quel numéro : holder, emitter, role, since, until")
     landing: str = setting("", "son répertoire de dépôt SFTP (voie de secours) ; vide : aucun")
     box_sign: Path = setting(Path(), "certificats qui signent son journal ; vide : journal non vérifié")
 

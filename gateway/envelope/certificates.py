@@ -28,12 +28,12 @@ from gateway.envelope import oids
 from gateway.envelope.algorithms import PrivateKey, read_certificate
 from gateway.envelope.constraints import names_fault
 from gateway.envelope.constraints import policies as policies_of
-from gateway.envelope.names import Holder, display_name, holder
+from gateway.envelope.names import display_name, holder
 from gateway.envelope.profile import end_entity_fault, extension, fault, own_fault
 from gateway.envelope.revocation import NONE_SEEN, check_revocation
 from gateway.errors import Deferred, Refused, Scope, Trouble
 
-__all__ = ["Holder", "Path", "Use", "check_path", "holder", "load_certificates", "load_key", "load_lists"]
+__all__ = ["Path", "Use", "check_path", "holder", "load_certificates", "load_key", "load_lists"]
 
 LEVELS = 3
 LONGEST = timedelta(days=732)

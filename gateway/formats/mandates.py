@@ -1,9 +1,9 @@
 """Who may sign for whom: dated tables of practitioners, emitter numbers, cards, mandates and absences.
 
-Rules.  A mandate is declared, never derived from an RPPS number.  A row holds from its first day to its last, both
-included, in days of Paris; '' leaves that end open.  One person signs a fichier for all its emitters; documents
-name no emitter, and any mandate of the day serves.  Whoever is declared absent signs nothing; who has declared
-cards signs with those alone.
+Rules.  A mandate is declared, never derived from a holder's identifier (``formats.holder``).  A row holds from its
+first day to its last, both included, in days of Paris; '' leaves that end open.  One person signs a fichier for all
+its emitters; documents name no emitter, and any mandate of the day serves.  Whoever is declared absent signs
+nothing; who has declared cards signs with those alone.
 
 Pure: it knows neither where the tables are kept nor what a card is; the day is an argument.
 """
@@ -17,9 +17,11 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from gateway.errors import Refused, Scope
+from gateway.formats.holder import IDENTIFIER, IDENTIFIER_WORDS, UNPRINTED, identifier_words
 from gateway.formats.words import day as day_words
 
-ROLES = ("titulaire", "remplaçant", "secrétariat")
+TITULAIRE = "titulaire"
+ROLES = (TITULAIRE, "remplaçant", "secrétariat")
 RULES = ("required", "open")
 """Whether a signature needs a mandate, or any card whose holder is not absent may sign."""
 
@@ -28,7 +30,8 @@ ABSENT = "MND-003"
 
 _PARIS = ZoneInfo("Europe/Paris")
 _FORMS = {
-    "rpps": (r"[0-9]{11}", "onze chiffres"),
+    "holder": (IDENTIFIER, IDENTIFIER_WORDS),
+    "name": (f"[^{UNPRINTED}]{{0,255}}", "un texte d'une ligne"),
     "emitter": (r"[0-9]{9}", "neuf chiffres"),
     "number": (r"[0-9]{9}", "neuf chiffres"),
     "certificate": (r"[0-9a-f]{64}", "un SHA-256 en hexadécimal"),
@@ -78,11 +81,15 @@ def _misfit(words: str) -> Refused:
     return Refused("MND-006", f"Mandats : {words}.", Scope.BOX)
 
 
+def _once_rpps(doc: str) -> dict[str, str]:
+    return {"doc": doc, "was": "rpps"}  # as settings were written when an RPPS was the only identifier
+
+
 @dataclass(frozen=True)
 class Practitioner(Dated):
     """A person who may come to sign here."""
 
-    rpps: str = field(metadata={"doc": "numéro RPPS, onze chiffres"})
+    holder: str = field(metadata=_once_rpps("identifiant de porteur"))
     name: str = field(metadata={"doc": "nom, tel que la page le montre"})
 
 
@@ -91,7 +98,7 @@ class Emitter(Dated):
     """A number under which the practice invoices, and whose it is."""
 
     number: str = field(metadata={"doc": "numéro d'émetteur, neuf chiffres"})
-    rpps: str = field(metadata={"doc": "RPPS de son titulaire"})
+    holder: str = field(metadata=_once_rpps("identifiant de son titulaire"))
 
 
 @dataclass(frozen=True)
@@ -99,14 +106,14 @@ class Card(Dated):
     """A card by the SHA-256 of its signature certificate."""
 
     certificate: str = field(metadata={"doc": "SHA-256 du certificat de signature"})
-    rpps: str = field(metadata={"doc": "RPPS de son porteur"})
+    holder: str = field(metadata=_once_rpps("identifiant de son porteur"))
 
 
 @dataclass(frozen=True)
 class Mandate(Dated):
     """Who may sign for an emitter, as what."""
 
-    rpps: str = field(metadata={"doc": "RPPS de qui signe"})
+    holder: str = field(metadata=_once_rpps("identifiant de qui signe"))
     emitter: str = field(metadata={"doc": "numéro d'émetteur pour lequel il signe"})
     role: str = field(metadata={"doc": "titulaire, remplaçant ou secrétariat"})
 
@@ -115,12 +122,12 @@ class Mandate(Dated):
 class Absence(Dated):
     """When nobody may sign with this person's card."""
 
-    rpps: str = field(metadata={"doc": "RPPS de l'absent"})
+    holder: str = field(metadata=_once_rpps("identifiant de l'absent"))
 
 
-def mandates_of(mandates: Iterable[Mandate], rpps: str, emitters: Collection[str], day: str) -> tuple[Mandate, ...]:
-    """The mandate of ``rpps`` for each of ``emitters`` on ``day``, or any one for no emitter; () if one is missing."""
-    held = [one for one in mandates if one.rpps == rpps and one.covers(day)]
+def mandates_of(mandates: Iterable[Mandate], holder: str, emitters: Collection[str], day: str) -> tuple[Mandate, ...]:
+    """The mandate of a holder for each of ``emitters`` on ``day``, or any one for no emitter; () if one is missing."""
+    held = [one for one in mandates if one.holder == holder and one.covers(day)]
     if not emitters:
         return tuple(held[:1])
     found = {one.emitter: one for one in reversed(held)}
@@ -138,58 +145,61 @@ class Register:
     absences: tuple[Absence, ...] = ()
 
     def __post_init__(self) -> None:
-        known = {one.rpps for one in self.practitioners}
+        known = {one.holder for one in self.practitioners}
         named: tuple[Emitter | Card | Mandate | Absence, ...]
         named = (*self.emitters, *self.cards, *self.mandates, *self.absences)
         for one in named:
-            if one.rpps not in known:
-                raise _misfit(f"le praticien {one.rpps} n'est pas déclaré")
+            if one.holder not in known:
+                raise _misfit(f"le porteur {one.holder} n'est pas déclaré")
         numbers = {one.number for one in self.emitters}
         for mandate in self.mandates:
             if mandate.emitter not in numbers:
                 raise _misfit(f"le numéro d'émetteur {mandate.emitter} n'est pas déclaré")
 
-    def name(self, rpps: str) -> str:
-        """How a person is called here; the number of who is not declared."""
-        return next((one.name for one in self.practitioners if one.rpps == rpps), f"RPPS {rpps}")
+    def name(self, holder: str) -> str:
+        """How a person is called here; the identifier of who is not declared."""
+        return next((one.name for one in self.practitioners if one.holder == holder), identifier_words(holder))
 
-    def absence(self, rpps: str, day: str) -> Absence | None:
+    def absence(self, holder: str, day: str) -> Absence | None:
         """The declared absence of a person on ``day``."""
-        return next((one for one in self.absences if one.rpps == rpps and one.covers(day)), None)
+        return next((one for one in self.absences if one.holder == holder and one.covers(day)), None)
 
-    def mandates_of(self, rpps: str, emitters: Collection[str], day: str) -> tuple[Mandate, ...]:
-        """As the function of this name, where person and numbers are the practice's own on that day."""
-        here = any(one.rpps == rpps and one.covers(day) for one in self.practitioners)
+    def in_force(self, day: str) -> tuple[Mandate, ...]:
+        """The mandates that hold on ``day``: person and number are the practice's own on that day too."""
+        here = {one.holder for one in self.practitioners if one.covers(day)}
         numbers = {one.number for one in self.emitters if one.covers(day)}
-        usable = (one for one in self.mandates if here and one.emitter in numbers)
-        return mandates_of(usable, rpps, emitters, day)
+        return tuple(one for one in self.mandates if one.covers(day) and one.holder in here and one.emitter in numbers)
+
+    def mandates_of(self, holder: str, emitters: Collection[str], day: str) -> tuple[Mandate, ...]:
+        """As the function of this name, where person and numbers are the practice's own on that day."""
+        return mandates_of(self.in_force(day), holder, emitters, day)
 
     def mandated(self, emitters: Collection[str], day: str) -> tuple[str, ...]:
-        """RPPS numbers with a mandate for all of ``emitters``, present or not, in order."""
-        everybody = sorted({one.rpps for one in self.mandates})
-        return tuple(rpps for rpps in everybody if self.mandates_of(rpps, emitters, day))
+        """Holders with a mandate for all of ``emitters``, present or not, in order."""
+        everybody = sorted({one.holder for one in self.mandates})
+        return tuple(holder for holder in everybody if self.mandates_of(holder, emitters, day))
 
     def holders(self, emitters: Collection[str], day: str) -> tuple[str, ...]:
-        """RPPS numbers whose card may sign for all of ``emitters`` on ``day``, in order."""
-        return tuple(rpps for rpps in self.mandated(emitters, day) if self.absence(rpps, day) is None)
+        """Holders whose card may sign for all of ``emitters`` on ``day``, in order."""
+        return tuple(holder for holder in self.mandated(emitters, day) if self.absence(holder, day) is None)
 
-    def check_person(self, rpps: str, certificate: str, day: str) -> None:
+    def check_person(self, holder: str, certificate: str, day: str) -> None:
         """Refused (scope card) MND-003 for who is declared absent, MND-004 for a card that is not his declared one."""
-        absence = self.absence(rpps, day)
+        absence = self.absence(holder, day)
         if absence is not None:
             ends = f" jusqu'au {day_words(absence.until)}" if absence.until else ""
-            text = f"La carte de {self.name(rpps)} a signé alors que son absence est déclarée{ends}."
+            text = f"La carte de {self.name(holder)} a signé alors que son absence est déclarée{ends}."
             raise Refused(ABSENT, text, Scope.CARD)
-        declared = [one for one in self.cards if one.rpps == rpps]
+        declared = [one for one in self.cards if one.holder == holder]
         if declared and not any(one.certificate == certificate and one.covers(day) for one in declared):
-            text = f"La carte qui a signé n'est pas une carte déclarée de {self.name(rpps)}."
+            text = f"La carte qui a signé n'est pas une carte déclarée de {self.name(holder)}."
             raise Refused("MND-004", text, Scope.CARD)
 
-    def check_mandate(self, rpps: str, emitters: Collection[str], day: str) -> tuple[Mandate, ...]:
-        """The mandates under which ``rpps`` signs for ``emitters`` on ``day``; Refused MND-002 (scope card)."""
-        found = self.mandates_of(rpps, emitters, day)
+    def check_mandate(self, holder: str, emitters: Collection[str], day: str) -> tuple[Mandate, ...]:
+        """The mandates under which ``holder`` signs for ``emitters`` on ``day``; Refused MND-002 (scope card)."""
+        found = self.mandates_of(holder, emitters, day)
         if not found:
-            text = f"{self.name(rpps)} n'a pas de mandat pour {emitter_words(emitters)} le {day_words(day)}."
+            text = f"{self.name(holder)} n'a pas de mandat pour {emitter_words(emitters)} le {day_words(day)}."
             raise Refused("MND-002", text, Scope.CARD)
         return found
 
@@ -198,7 +208,7 @@ class Register:
         mandated = self.mandated(emitters, day)
         if not mandated:
             return f"Personne n'a de mandat pour signer pour {emitter_words(emitters)}."
-        away = " et ".join(self.name(rpps) for rpps in mandated)
+        away = " et ".join(self.name(holder) for holder in mandated)
         return f"Personne d'autre que {away}, en absence déclarée, n'a de mandat pour {emitter_words(emitters)}."
 
 

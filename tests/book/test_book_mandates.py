@@ -39,8 +39,8 @@ def test_only_changes_are_journaled_and_nobody_is_named(book: Book) -> None:
         with book.transaction():
             declare(book, register)
     last = [(row["verb"], row["table"], row["row"]) for row in told(book)[7:]]
-    ended = {"rpps": PAUL, "emitter": "991038431", "role": "remplaçant", "since": "2026-08-01", "until": ""}
-    away = {"rpps": CLAIRE, "since": "2026-08-01", "until": "2026-08-31"}
+    ended = {"holder": PAUL, "emitter": "991038431", "role": "remplaçant", "since": "2026-08-01", "until": ""}
+    away = {"holder": CLAIRE, "since": "2026-08-01", "until": "2026-08-31"}
     assert last == [("withdraw", "mandates", ended), ("withdraw", "absences", away)]
     assert "ESSAI" not in json.dumps(told(book))
 

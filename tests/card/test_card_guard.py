@@ -69,7 +69,7 @@ def test_a_session_in_a_child(virtual_card: Insert) -> None:
 
     async def story(guard: Guard) -> None:
         sight = await unlocked(guard)
-        assert (sight["name"], sight["rpps"], sight["kind"], sight["pad"]) == (
+        assert (sight["name"], sight["identifier"], sight["kind"], sight["pad"]) == (
             "CLAIRE ESSAI",
             "99900000011",
             "CPS",

@@ -18,8 +18,8 @@ def signed(item: Item) -> Signed:
     return {"fichier": item.fichier, "signature": "c2lnbmF0dXJl"}
 
 
-def show(pending: Pending, rpps: str | None = None, one_by_one: bool = False) -> tuple[bytes, tuple[Item, ...]]:
-    items = pending.waiting(rpps, one_by_one)
+def show(pending: Pending, holder: str | None = None, one_by_one: bool = False) -> tuple[bytes, tuple[Item, ...]]:
+    items = pending.waiting(holder, one_by_one)
     return pending.show(items), items
 
 

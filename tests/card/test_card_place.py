@@ -101,7 +101,7 @@ def test_the_wrong_practitioner_s_card(virtual_card: Insert, tmp_path: Path) -> 
         await service.card.offer(HERS, 0.0)
         shown = await service.unlock.pending()
         assert shown["items"] == []
-        assert shown["card"]["rpps"] == NURSE
+        assert shown["card"]["identifier"] == NURSE
         assert (await service.unlock.unlock("1234", shown["root"]))["code"] == "CPS-EMPTY"
         card.pull()
         await service.state("absent")

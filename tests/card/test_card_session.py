@@ -54,7 +54,7 @@ def test_sight(virtual_card: Insert, cards: Cards, pki: Pki) -> None:
     )
     assert sight.contents.signature.certificate == pki.certificate(f"practitioners/{DOCTOR}/sig")
     assert sight.valid_until.year >= 2028
-    assert sight.holder.rpps == "99900000011"
+    assert sight.holder.identifier == "99900000011"
 
 
 @pytest.mark.parametrize("options", [(), ("--pin-each",)])

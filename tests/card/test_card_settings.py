@@ -40,7 +40,7 @@ def test_pin_is_written_over() -> None:
 
 def test_each_practitioner_may_have_their_own_policy() -> None:
     settings = CardSettings("this-batch", policies=("99900000011=each", "99900000029=until 18:30"))
-    assert [settings.policy_of(rpps).words for rpps in ("99900000011", "99900000029", "99900000037", None)] == [
+    assert [settings.policy_of(holder).words for holder in ("99900000011", "99900000029", "99900000037", None)] == [
         "each",
         "until 18:30",
         "this-batch",
@@ -48,11 +48,18 @@ def test_each_practitioner_may_have_their_own_policy() -> None:
     ]
 
 
+def test_a_member_of_staff_may_have_a_policy_too() -> None:
+    settings = CardSettings(policies=("499900000011/CPE0001=each", "ADELI 756012345=until 18:30"))
+    assert settings.policy_of("499900000011/CPE0001").each
+    assert settings.policy_of("ADELI 756012345").words == "until 18:30"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"policies": ("each",)},
         {"policies": ("999=each",)},
+        {"card_types": ("CPS", "?")},
         {"policies": ("99900000011=always",)},
         {"hours": "8:00-20:00"},
         {"hours": "20:00-08:00"},

@@ -32,7 +32,7 @@ def openssl_verify(pki: Pki, path: Path, sector: str, *options: str) -> subproce
 
 def test_openssl_verifies_every_end_entity_with_its_lists(pki: Pki) -> None:
     paths = end_entities(pki)
-    assert len(paths) == 14
+    assert len(paths) == 16
     for path in paths:
         first = path.relative_to(pki.directory).parts[0].split("-")[0].removesuffix(".pem")
         verdict = openssl_verify(pki, path, SECTORS[first])

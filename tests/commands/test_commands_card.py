@@ -64,6 +64,7 @@ class TestInserted:
         row = json.loads(gateway(apart, "info", "--json").stdout)
         assert (row["holder"], row["tries"], row["kind"]) == ("CLAIRE ESSAI", 3, "CPS")
         assert (row["register"], row["number"], row["profession"]) == ("RPPS", "99900000011", "Médecin")
+        assert row["identifier"] == "99900000011"
         assert "data" not in row, "nothing behind the code without the code"
         assert "CLAIRE ESSAI" in gateway(apart, "info").stdout
 

@@ -33,7 +33,9 @@ BOX, PASSWORD = "BOX00001", "secret"
 EMITTER = "991038431"
 DOCTOR = "99900000011"
 SIGNER = f"practitioners/{DOCTOR}/sig"
-MANDATES = tuple(Mandate(rpps, EMITTER, "titulaire") for rpps in (DOCTOR, "99900000037", "99900000045", "99900000052"))
+MANDATES = tuple(
+    Mandate(holder, EMITTER, "titulaire") for holder in (DOCTOR, "99900000037", "99900000045", "99900000052")
+)
 """The first practitioner, and those of the zoo whose certificates must be refused all the same."""
 HASH = password_hash(PASSWORD)
 DAY = (datetime.now(UTC) - timedelta(days=2)).date().isoformat()

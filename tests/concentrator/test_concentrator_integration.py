@@ -93,6 +93,7 @@ def test_a_retransmission_is_a_fichier_of_its_own(bench: Bench, opened: Store) -
 
 
 NURSE = "practitioners/99900000029/sig"
+STAFF = "practitioners/secretariat/sig"
 REFUSALS = {
     "revoked signer": ({"signer": "zoo/revoked/sig"}, b2(), "CMS-036"),
     "revoked authority": ({"signer": "zoo/revoked-authority/sig"}, b2(), "CMS-036"),
@@ -101,6 +102,7 @@ REFUSALS = {
     "not a signature certificate": ({"signer": "practitioners/99900000011/auth"}, b2(), "CMS-034"),
     "signed for another fichier": ({"named": "f2"}, b2(), "OCT-003"),
     "signer without a mandate": ({"signer": NURSE}, b2(), "OCT-011"),
+    "a member of staff without a mandate": ({"signer": STAFF}, b2(), "OCT-011"),
     "documents by a signer without any mandate": ({"signer": NURSE}, PDF, "OCT-011"),
     "another count was shown": ({"shown": (1, 4600)}, b2(), "OCT-012"),
     "another total was shown": ({"shown": (2, 4599)}, b2(), "OCT-012"),
@@ -123,10 +125,10 @@ def test_what_is_refused_is_answered_with_its_reason(case: str, bench: Bench, op
     assert opened.connection.execute("SELECT count(*) FROM lots").fetchone()[0] == 0
 
 
-def mandate(bench: Bench, rpps: str = DOCTOR, emitter: str = EMITTER, since: int = 0, until: int = 0) -> Mandate:
+def mandate(bench: Bench, holder: str = DOCTOR, emitter: str = EMITTER, since: int = 0, until: int = 0) -> Mandate:
     days = ((bench.now + timedelta(days=each)).astimezone(PARIS).date().isoformat() for each in (since, until))
     first, last = days
-    return Mandate(rpps, emitter, "remplaçant", since=first, until=last)
+    return Mandate(holder, emitter, "remplaçant", since=first, until=last)
 
 
 @pytest.mark.parametrize(

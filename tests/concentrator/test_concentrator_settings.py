@@ -14,7 +14,7 @@ from gateway.formats.mandates import Mandate
 
 
 def test_partners_are_read_from_toml() -> None:
-    mandates = [{"rpps": "99900000011", "emitter": "991038431", "role": "titulaire", "until": "2027-01-31"}]
+    mandates = [{"holder": "99900000011", "emitter": "991038431", "role": "titulaire", "until": "2027-01-31"}]
     partner = {"identifier": "BOX1", "password_hash": "scrypt$00$00", "box_seal": "/x.pem", "mandates": mandates}
     text = write_toml({"concentrator": {"name": "OCT9", "partners": [partner], "payer": {"reject": ["000000002"]}}})
     settings = read_section(ConcentratorSettings, tomllib.loads(text)["concentrator"], "[concentrator]")

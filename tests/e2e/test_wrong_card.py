@@ -67,10 +67,10 @@ def test_the_right_card_signs_it_under_its_mandate(stage: Stage) -> None:
     stage.wait(lambda: "attend votre signature" in sentence(stage), "the page to ask for the code")
     assert stage.unlock()["ok"]
     stage.await_states({"a.b2": "INTEGRATED"})
-    assert (signed(stage)["rpps"], signed(stage)["role"]) == (DOCTOR, "titulaire")
+    assert (signed(stage)["holder"], signed(stage)["role"]) == (DOCTOR, "titulaire")
     told = json.loads(listing(stage, "--json"))
-    assert [(row["rpps"], row["in_force"]) for row in told["mandates"]] == [(DOCTOR, True)]
-    assert [row["rpps"] for row in told["signers"]] == [DOCTOR]
+    assert [(row["holder"], row["in_force"]) for row in told["mandates"]] == [(DOCTOR, True)]
+    assert [row["holder"] for row in told["signers"]] == [DOCTOR]
     assert "Claire ESSAI" in listing(stage)
 
 
@@ -98,7 +98,7 @@ def test_what_waited_for_a_mandate_goes_on_and_the_oct_holds_to_its_own(stage: S
     stage.hand_over("b.b2", samples.b2(2))
     expected = f"Personne n'a de mandat pour signer pour l'émetteur {samples.EMITTER} : 1 fichier attend."
     stage.wait(lambda: sentence(stage).startswith(expected), "the page to miss a mandate")
-    declare(stage, [*MANDATES, {"rpps": NURSE, "emitter": samples.EMITTER, "role": "remplaçant"}])
+    declare(stage, [*MANDATES, {"holder": NURSE, "emitter": samples.EMITTER, "role": "remplaçant"}])
     stage.pull_card()
     stage.insert_card(NURSE)
     await_card(stage, "PAUL EXEMPLE")

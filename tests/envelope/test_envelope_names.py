@@ -7,14 +7,15 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from development_pki import Pki
 
-from gateway.envelope.names import Holder, display_name, holder
+from gateway.envelope.names import display_name, holder
 from gateway.errors import Refused, Scope
+from gateway.formats.holder import Holder
 
 
 def test_the_holder_of_a_card_is_read_from_either_certificate(pki: Pki) -> None:
     for kind in ("auth", "sig"):
         found = holder(pki.certificate(f"practitioners/99900000029/{kind}"))
-        assert found == Holder("99900000029", "EXEMPLE", "PAUL", "Infirmier")
+        assert found == Holder("PAUL EXEMPLE", "CPS", "RPPS", "99900000029", "Infirmier", "99900000029")
 
 
 def test_the_subject_is_one_rdn_of_three(pki: Pki) -> None:

@@ -19,7 +19,10 @@ from gateway.follow.timeline import EVENTS, arl_words, event
         ({"verb": "acknowledge", "lot": "001", "verdict": "negative", "code": "12"}, "ARL reçu : lot 001, négatif, 12"),
         ({"verb": "settle", "facture": "000000001"}, "Retour d'un payeur reçu : facture 000000001"),
         ({"verb": "hold", "reason": "Pas de mandat.", "by": "admin"}, "Mis en attente : Pas de mandat."),
-        ({"verb": "sign", "rpps": "99900000011", "role": "remplaçant"}, "Signé par la carte du praticien : remplaçant"),
+        (
+            {"verb": "sign", "holder": "99900000011", "role": "remplaçant"},
+            "Signé par la carte du praticien : remplaçant",
+        ),
         ({"verb": "retract", "code": "CMS-036"}, "Signature retirée, une autre est nécessaire : CMS-036"),
         ({"verb": "decline", "code": "MND-002"}, "Signature non acceptée : MND-002"),
         ({"verb": "new verb"}, "new verb"),

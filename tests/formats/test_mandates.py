@@ -9,6 +9,7 @@ import pytest
 
 from gateway.errors import Refused, Scope
 from gateway.formats.mandates import (
+    ROLES,
     Absence,
     Card,
     Emitter,
@@ -93,10 +94,10 @@ PERSONS = [
 ]
 
 
-@pytest.mark.parametrize(("rpps", "card", "day", "code"), PERSONS)
-def test_the_person_and_the_card(rpps: str, card: str, day: str, code: str) -> None:
+@pytest.mark.parametrize(("holder", "card", "day", "code"), PERSONS)
+def test_the_person_and_the_card(holder: str, card: str, day: str, code: str) -> None:
     try:
-        REGISTER.check_person(rpps, card, day)
+        REGISTER.check_person(holder, card, day)
         found = ""
     except Refused as refused:
         found = refused.code
@@ -114,14 +115,27 @@ def test_why_nobody_may() -> None:
     assert emitter_words(()) == "des documents"
 
 
+@pytest.mark.parametrize("holder", ["ADELI 756012345", "499900000011/CPE0001", "DRASS 12345"])
+def test_who_has_no_rpps_is_mandated_by_another_identifier(holder: str) -> None:
+    register = Register(
+        (Practitioner(holder, "Mme X"),), (Emitter(ONE, holder),), (), (Mandate(holder, ONE, ROLES[2]),)
+    )
+    assert register.holders((ONE,), "2026-01-01") == (holder,)
+    assert Register().name(holder) == holder
+    assert Register().name(CLAIRE) == f"RPPS {CLAIRE}"
+
+
 MISFITS: list[tuple[type, dict[str, Any], str]] = [
-    (Practitioner, {"rpps": "9990000001", "name": "x"}, "onze chiffres"),
-    (Emitter, {"number": "99103843", "rpps": CLAIRE}, "neuf chiffres"),
-    (Card, {"certificate": "A" * 64, "rpps": CLAIRE}, "SHA-256"),
-    (Mandate, {"rpps": CLAIRE, "emitter": ONE, "role": "docteur"}, "titulaire, remplaçant ou secrétariat"),
-    (Absence, {"rpps": CLAIRE, "since": "2026-02-30"}, "2026-02-30"),
-    (Absence, {"rpps": CLAIRE, "since": "20260201"}, "20260201"),
-    (Absence, {"rpps": CLAIRE, "since": "2026-02-02", "until": "2026-02-01"}, "précède"),
+    (Practitioner, {"holder": "9990000001", "name": "x"}, "onze chiffres"),
+    (Practitioner, {"holder": "ADELI 12", "name": "x"}, "registre et numéro"),
+    (Practitioner, {"holder": "499900000011/XYZ", "name": "x"}, "CN entier"),
+    (Practitioner, {"holder": CLAIRE, "name": "x\ny"}, "une ligne"),
+    (Emitter, {"number": "99103843", "holder": CLAIRE}, "neuf chiffres"),
+    (Card, {"certificate": "A" * 64, "holder": CLAIRE}, "SHA-256"),
+    (Mandate, {"holder": CLAIRE, "emitter": ONE, "role": "docteur"}, "titulaire, remplaçant ou secrétariat"),
+    (Absence, {"holder": CLAIRE, "since": "2026-02-30"}, "2026-02-30"),
+    (Absence, {"holder": CLAIRE, "since": "20260201"}, "20260201"),
+    (Absence, {"holder": CLAIRE, "since": "2026-02-02", "until": "2026-02-01"}, "précède"),
 ]
 
 

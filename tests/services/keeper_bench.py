@@ -32,7 +32,7 @@ from gateway.services.keeper.signers import Review
 from gateway.services.keeper.signing import sign_waiting
 
 HOLDERS = {DOCTOR: "CLAIRE ESSAI", NURSE: "PAUL EXEMPLE"}
-ABSENT = {"state": "absent", "code": "CPS-ABSENT", "text": "Aucune carte.", "holder": None, "rpps": None}
+ABSENT = {"state": "absent", "code": "CPS-ABSENT", "text": "Aucune carte.", "holder": None, "identifier": None}
 
 
 @dataclass
@@ -120,11 +120,11 @@ class KeeperBench:
 
     # -- the card service
 
-    def insert(self, rpps: str, state: str = "locked") -> None:
+    def insert(self, holder: str, state: str = "locked") -> None:
         """A practitioner's card lies in the reader."""
         self.card = {
-            "state": state, "code": "CPS-LOCKED", "text": "Le code est attendu.", "holder": HOLDERS[rpps],
-            "serial": "4321", "tries": 3, "valid_until": "2099-01-01", "rpps": rpps,
+            "state": state, "code": "CPS-LOCKED", "text": "Le code est attendu.", "holder": HOLDERS[holder],
+            "serial": "4321", "tries": 3, "valid_until": "2099-01-01", "identifier": holder,
         }  # fmt: skip
 
     def sign(self, key: str, signer: str = DOCTOR) -> None:

@@ -16,12 +16,12 @@ from samples import EMITTER
 from stage import DOCTOR, MANDATES, NURSE, REPO
 
 from gateway.config import read_section
-from gateway.errors import Refused
+from gateway.errors import Refused, Scope
 from gateway.services.keeper.commands import mandates
 from gateway.services.keeper.desk import KeeperSettings
 
 SECOND = "991038449"
-EMITTERS = [{"number": EMITTER, "rpps": DOCTOR}, {"number": SECOND, "rpps": NURSE}]
+EMITTERS = [{"number": EMITTER, "holder": DOCTOR}, {"number": SECOND, "holder": NURSE}]
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def bench(pki: Pki, tmp_path: Path) -> KeeperBench:
 
 def locum(bench: KeeperBench, since: int, until: int) -> dict[str, str]:
     return {
-        "rpps": NURSE,
+        "holder": NURSE,
         "emitter": EMITTER,
         "role": "remplaçant",
         "since": bench.day(since),
@@ -42,7 +42,7 @@ def locum(bench: KeeperBench, since: int, until: int) -> dict[str, str]:
 def test_each_fichier_is_offered_with_those_who_may_sign_it(bench: KeeperBench) -> None:
     bench.open(
         emitters=EMITTERS,
-        mandates=[*MANDATES, locum(bench, -1, 1), {"rpps": NURSE, "emitter": SECOND, "role": "titulaire"}],
+        mandates=[*MANDATES, locum(bench, -1, 1), {"holder": NURSE, "emitter": SECOND, "role": "titulaire"}],
     )
     keys = [bench.checked("a", EMITTER), bench.checked("b", EMITTER, SECOND), bench.checked("c")]
     bench.turn()
@@ -61,7 +61,7 @@ def test_what_nobody_may_sign_is_held_with_words_and_goes_on_by_itself(bench: Ke
     bench.turn()
     said = bench.condition("mandate")
     assert (said["code"], json.loads(said["detail"])) == ("MND-001", {"held": 1})
-    bench.open(emitters=EMITTERS, mandates=[*MANDATES, {"rpps": DOCTOR, "emitter": SECOND, "role": "titulaire"}])
+    bench.open(emitters=EMITTERS, mandates=[*MANDATES, {"holder": DOCTOR, "emitter": SECOND, "role": "titulaire"}])
     assert bench.row(key)["held_since"] == ""
     bench.turn()
     assert [item.holders for item in bench.offered] == [(DOCTOR,)]
@@ -96,7 +96,7 @@ def test_a_mandate_begins_with_its_day(bench: KeeperBench) -> None:
 
 
 def test_while_the_holder_is_away_only_the_locum_may(bench: KeeperBench) -> None:
-    away = [{"rpps": DOCTOR, "since": bench.day(0), "until": bench.day(9)}]
+    away = [{"holder": DOCTOR, "since": bench.day(0), "until": bench.day(9)}]
     bench.open(absences=away)
     key = bench.checked("a", EMITTER)
     bench.turn()
@@ -112,13 +112,13 @@ def test_the_signature_is_journaled_with_role_and_mandate(bench: KeeperBench) ->
     bench.turn()
     assert bench.row(key)["state"] == "SIGNED"
     (fact,) = bench.told(key, "sign")
-    assert (fact["rpps"], fact["role"]) == (DOCTOR, "titulaire")
-    assert fact["mandates"] == [{"rpps": DOCTOR, "emitter": EMITTER, "role": "titulaire", "since": "", "until": ""}]
+    assert (fact["holder"], fact["role"]) == (DOCTOR, "titulaire")
+    assert fact["mandates"] == [{"holder": DOCTOR, "emitter": EMITTER, "role": "titulaire", "since": "", "until": ""}]
     assert bench.confirmed == [key]
     certificate = hashlib.sha256(bench.pki.certificate(f"practitioners/{DOCTOR}/sig")).hexdigest()
     assert bench.row(key)["signer"] == fact["certificate"] == certificate
     told = mandates(bench.desk, {})
-    assert [(row["rpps"], row["in_force"]) for row in told["mandates"]] == [(DOCTOR, True)]
+    assert [(row["holder"], row["in_force"]) for row in told["mandates"]] == [(DOCTOR, True)]
     assert [(row["name"], row["certificate"]) for row in told["signers"]] == [("CLAIRE ESSAI", certificate)]
     json.dumps(told)
 
@@ -131,9 +131,9 @@ def test_a_signature_that_may_not_be_is_declined_and_another_takes_its_place(cas
     if case == "no mandate":
         signer, code = NURSE, "MND-002"
     elif case == "absent":
-        bench.open(mandates=[*MANDATES, locum(bench, 0, 9)], absences=[{"rpps": DOCTOR}])
+        bench.open(mandates=[*MANDATES, locum(bench, 0, 9)], absences=[{"holder": DOCTOR}])
     elif case == "another card":
-        bench.open(cards=[{"certificate": "a" * 64, "rpps": DOCTOR}])
+        bench.open(cards=[{"certificate": "a" * 64, "holder": DOCTOR}])
     elif case == "revoked":
         signer, code = "zoo/revoked", "CMS-036"
     bench.sign(key, signer)
@@ -222,12 +222,32 @@ def test_the_card_in_the_reader_counts_even_if_it_never_signed(bench: KeeperBenc
     assert bench.condition("certificate")["code"] == "", "who signs nothing here is not warned"
 
 
+def test_an_alarm_of_the_version_before_ends_too(bench: KeeperBench) -> None:
+    bench.open(absences=[{"holder": DOCTOR}])
+    bench.desk.condition(Scope.CARD, "absence", "MND-003", "…", {"rpps": DOCTOR})
+    bench.open()
+    assert bench.condition("absence")["code"] == "MND-003"
+    bench.open(absences=[])
+    assert bench.condition("absence")["code"] == ""
+
+
+def test_settings_of_the_version_before_are_read(bench: KeeperBench) -> None:
+    """They say rpps where it is holder now."""
+    rows = {table: json.loads(json.dumps(bench.settings[table])) for table in ("practitioners", "emitters", "mandates")}
+    for row in [row for table in rows.values() for row in table]:
+        row["rpps"] = row.pop("holder")
+    before = bench.desk.register
+    bench.open(**rows)
+    assert bench.desk.register == before
+    assert len(bench.told("", "declare")) == 4, "nothing was declared anew"
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
         ({"mandate_rule": "maybe"}, "CFG-008"),
-        ({"mandates": [{"rpps": DOCTOR, "emitter": SECOND, "role": "titulaire"}]}, "MND-006"),
-        ({"mandates": [{"rpps": DOCTOR, "role": "titulaire"}]}, "CFG-009"),
+        ({"mandates": [{"holder": DOCTOR, "emitter": SECOND, "role": "titulaire"}]}, "MND-006"),
+        ({"mandates": [{"holder": DOCTOR, "role": "titulaire"}]}, "CFG-009"),
     ],
 )
 def test_a_mistake_in_the_settings_is_named(changes: dict[str, object], code: str, bench: KeeperBench) -> None:

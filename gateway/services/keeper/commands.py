@@ -105,9 +105,11 @@ def mandates(desk: Desk, ask: Ask) -> dict[str, Any]:
     register, day = read_register(desk.book), today(desk)
     tables = {table: [asdict(row) for row in getattr(register, table)] for table in TABLES}
     for row, one in zip(tables["mandates"], register.mandates, strict=True):
-        row["in_force"] = one.covers(day) and one.rpps in register.holders((one.emitter,), day)
+        row["in_force"] = one.covers(day) and one.holder in register.holders((one.emitter,), day)
     told = [{name: value for name, value in asdict(one).items() if name != "der"} for one in signers(desk.book)]
-    return {"rule": desk.settings.mandate_rule, "today": day, **tables, "signers": told}
+    settings = desk.paths.settings
+    changed = str(settings) if settings.exists() else ""
+    return {"rule": desk.settings.mandate_rule, "today": day, "changed": changed, **tables, "signers": told}
 
 
 ADMIN: Mapping[str, Act] = {

@@ -25,6 +25,7 @@ from gateway.errors import Refused, Scope
 from gateway.fichier import State
 from gateway.formats.mandates import RULES, Absence, Card, Emitter, Mandate, Practitioner, Register
 from gateway.process.runtime import Runtime
+from gateway.services.keeper.declared import stored
 from gateway.services.keeper.keys import Keys, Trust, read_keys, read_trust
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -40,13 +41,15 @@ class KeeperSettings:
     retry_max_s: float = setting(3600.0, "délai maximal entre deux essais, en secondes")
     free_min: int = setting(200 << 20, "espace disque libre sous lequel la passerelle le dit, en octets")
     mandate_rule: str = setting("required", "required : nul ne signe sans mandat ; open : toute carte présente signe")
-    practitioners: tuple[Practitioner, ...] = setting((), "qui signe ici : rpps, name, since, until (docs/mandats.md)")
-    emitters: tuple[Emitter, ...] = setting(
-        (), "numéros d'émetteur du cabinet : number, rpps du titulaire, since, until"
+    practitioners: tuple[Practitioner, ...] = setting(
+        (), "qui signe ici : holder, name, since, until (docs/mandats.md)"
     )
-    cards: tuple[Card, ...] = setting((), "cartes admises, pour qui en déclare : certificate, rpps, since, until")
-    mandates: tuple[Mandate, ...] = setting((), "qui signe pour quel numéro : rpps, emitter, role, since, until")
-    absences: tuple[Absence, ...] = setting((), "absences déclarées : rpps, since, until")
+    emitters: tuple[Emitter, ...] = setting(
+        (), "numéros d'émetteur du cabinet : number, holder (son titulaire), since, until"
+    )
+    cards: tuple[Card, ...] = setting((), "cartes admises, pour qui en déclare : certificate, holder, since, until")
+    mandates: tuple[Mandate, ...] = setting((), "qui signe pour quel numéro : holder, emitter, role, since, until")
+    absences: tuple[Absence, ...] = setting((), "absences déclarées : holder, since, until")
 
     def __post_init__(self) -> None:
         if self.mandate_rule not in RULES:
@@ -72,7 +75,7 @@ class Desk:
         )
         self.keys: Keys = read_keys(paths)
         self.trust: Trust = read_trust(paths)
-        self.register = settings.register()
+        self.register = stored(paths.settings) or settings.register()
         self.boot = BOOT.read_text().strip()
         self.put_off: dict[str, float] = {}
         """Entries of ``arrived/`` that cannot be checked now, and until when (monotonic seconds) they are left."""

@@ -83,22 +83,23 @@ def check_signer(desk: Desk, fichier: str, certificate: bytes, at: datetime) -> 
 
     Refused (scope card) MND-002 … MND-004; no mandate is needed where the rule is ``open``.
     """
-    rpps, day = holder(certificate).rpps, day_of(at)
-    desk.register.check_person(rpps, hashlib.sha256(certificate).hexdigest(), day)
+    signer, day = holder(certificate).identifier, day_of(at)
+    desk.register.check_person(signer, hashlib.sha256(certificate).hexdigest(), day)
     if not _required(desk):
         return ()
-    return desk.register.check_mandate(rpps, emitters_of(desk.book, fichier), day)
+    return desk.register.check_mandate(signer, emitters_of(desk.book, fichier), day)
 
 
-def alarm(desk: Desk, rpps: str, trouble: Trouble) -> None:
+def alarm(desk: Desk, absent: str, trouble: Trouble) -> None:
     """A card signed while its holder is declared absent; said until the absence is over.  In a transaction."""
-    desk.book.state_condition(Scope.CARD, "absence", trouble.code, trouble.text, {"rpps": rpps})
+    desk.book.state_condition(Scope.CARD, "absence", trouble.code, trouble.text, {"holder": absent})
 
 
 def end_alarm(desk: Desk) -> None:
     """Nobody of whom the alarm tells is absent any more."""
     code, detail = desk.told(Scope.CARD, "absence")
-    if code and desk.register.absence(detail["rpps"], today(desk)) is None:
+    absent = detail.get("holder") or detail.get("rpps", "")  # the second: as a book of the version before has it
+    if code and desk.register.absence(absent, today(desk)) is None:
         desk.condition(Scope.CARD, "absence", "", "")
 
 
@@ -107,8 +108,8 @@ def end_alarm(desk: Desk) -> None:
 
 def wanted(register: Register, items: Sequence[Item]) -> list[str]:
     """Whose cards could sign what is offered, by name; nobody where any card may."""
-    numbers = dict.fromkeys(rpps for item in items for rpps in item.holders)
-    return [register.name(rpps) for rpps in numbers]
+    holders = dict.fromkeys(holder for item in items for holder in item.holders)
+    return [register.name(holder) for holder in holders]
 
 
 def fitting(cards: Iterable[dict[str, Any]], items: Sequence[Item]) -> dict[str, Any] | None:
@@ -117,4 +118,4 @@ def fitting(cards: Iterable[dict[str, Any]], items: Sequence[Item]) -> dict[str,
 
 
 def _fits(card: dict[str, Any], items: Sequence[Item]) -> bool:
-    return any(not item.holders or card["rpps"] in item.holders for item in items)
+    return any(not item.holders or card["identifier"] in item.holders for item in items)

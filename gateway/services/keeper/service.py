@@ -19,6 +19,7 @@ from gateway.fichier import State
 from gateway.process.runtime import Runtime
 from gateway.services.keeper.checking import check, open_content
 from gateway.services.keeper.commands import ADMIN, STATUS, pick_up, serve_commands
+from gateway.services.keeper.declarations import Declarations
 from gateway.services.keeper.desk import Desk, KeeperSettings
 from gateway.services.keeper.retracting import stands
 from gateway.services.keeper.returns import take_arrived
@@ -41,7 +42,7 @@ async def _keep(runtime: Runtime, paths: Paths, settings: KeeperSettings) -> Non
     status = runtime.listener("status", paths.socket("status"))
     client = CardClient(paths.socket("sign"))
     async with asyncio.TaskGroup() as group:
-        group.create_task(serve_commands(desk, admin, ADMIN))
+        group.create_task(serve_commands(desk, admin, {**ADMIN, **Declarations().acts()}))
         group.create_task(serve_commands(desk, status, STATUS))
         group.create_task(_turns(desk))
         group.create_task(_signing(desk, client))

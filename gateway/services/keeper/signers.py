@@ -28,7 +28,7 @@ STEPS = (7, 14, 30, 60, 90)
 
 
 class Review:
-    """What has to be looked at again at start, and when the day, the lists or the signers change."""
+    """What has to be looked at again at start, and when the day, the register, the lists or the signers change."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -39,7 +39,8 @@ class Review:
         desk = self._desk
         lists = sorted((desk.paths.trust / "crl").glob("*.crl"))
         count = desk.book.connection.execute("SELECT count(*) FROM signers").fetchone()[0]
-        seen = (mandates.today(desk), count, _back(desk), [(path.name, path.stat().st_mtime_ns) for path in lists])
+        lying = [(path.name, path.stat().st_mtime_ns) for path in lists]
+        seen = (mandates.today(desk), desk.register, count, _back(desk), lying)
         if seen != self._seen:
             mandates.release(desk)
             mandates.end_alarm(desk)
@@ -52,7 +53,7 @@ def record(desk: Desk, certificate: bytes) -> str:
     loaded, person = x509.load_der_x509_certificate(certificate), holder(certificate)
     name = hashlib.sha256(certificate).hexdigest()
     since, until = (each.date().isoformat() for each in (loaded.not_valid_before_utc, loaded.not_valid_after_utc))
-    learn(desk.book, Signer(name, person.rpps, f"{person.given_name} {person.surname}", since, until, certificate))
+    learn(desk.book, Signer(name, person.identifier, person.name, since, until, certificate))
     return name
 
 
@@ -67,7 +68,7 @@ def _retract_lapsed(desk: Desk) -> None:
     refused: dict[str, Refused] = {}
     newest: dict[str, str] = {}
     for signer in signers(desk.book):
-        newest[signer.rpps] = signer.certificate
+        newest[signer.holder] = signer.certificate
         try:
             desk.trust.check_practitioner(signer.der, Use.SIGN_FICHIER, desk.book.clock())
         except Refused as refusal:
@@ -77,7 +78,7 @@ def _retract_lapsed(desk: Desk) -> None:
     for certificate, why in refused.items():
         for fichier in _signed_by(desk, certificate):
             retract(desk, fichier, why)
-    found = [refused[name] for rpps, name in newest.items() if name in refused and _signs_here(desk, rpps)]
+    found = [refused[name] for who, name in newest.items() if name in refused and _signs_here(desk, who)]
     revoked = next((each for each in found if each.code == "CMS-036"), None)
     desk.condition(Scope.CARD, "revocation", revoked.code if revoked else "", revoked.text if revoked else "")
 
@@ -90,15 +91,15 @@ def _signed_by(desk: Desk, certificate: str) -> list[str]:
     return [row["id"] for row in rows.fetchall()]
 
 
-def _signs_here(desk: Desk, rpps: str) -> bool:
-    return desk.settings.mandate_rule == "open" or bool(desk.register.mandates_of(rpps, (), mandates.today(desk)))
+def _signs_here(desk: Desk, who: str) -> bool:
+    return desk.settings.mandate_rule == "open" or bool(desk.register.mandates_of(who, (), mandates.today(desk)))
 
 
 def state_ends(desk: Desk, cards: Iterable[dict[str, Any]]) -> None:
     """The rung of the ladder: whose certificate ends first, the cards that lie there included."""
-    ends = {each.rpps: (each.until, each.name) for each in signers(desk.book)}
-    ends |= {card["rpps"]: (card["valid_until"], card["holder"]) for card in cards if card["rpps"]}
-    until, name = min((end for rpps, end in ends.items() if _signs_here(desk, rpps)), default=("9999-12-31", ""))
+    ends = {each.holder: (each.until, each.name) for each in signers(desk.book)}
+    ends |= {card["identifier"]: (card["valid_until"], card["holder"]) for card in cards if card["identifier"]}
+    until, name = min((end for who, end in ends.items() if _signs_here(desk, who)), default=("9999-12-31", ""))
     left = (date.fromisoformat(until) - date.fromisoformat(mandates.today(desk))).days
     step = next((days for days in STEPS if left <= days), None)
     if step is None:

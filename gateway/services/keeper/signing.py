@@ -99,7 +99,7 @@ def _decline(desk: Desk, answer: dict[str, Any], refusal: Refused) -> None:
     with desk.commit():
         desk.book.record(answer["fichier"], fact)
         if refusal.code == ABSENT:
-            mandates.alarm(desk, holder(certificate).rpps, refusal)
+            mandates.alarm(desk, holder(certificate).identifier, refusal)
     _put_off(desk, answer["fichier"], refusal)
 
 
@@ -123,7 +123,7 @@ def commit_signature(desk: Desk, answer: dict[str, Any]) -> None:
         signer = record_signer(desk, certificate)
         desk.book.name_part(fichier, "signature", part)
         fact = {
-            "part": part.digest, "certificate": signer, "rpps": holder(certificate).rpps,
+            "part": part.digest, "certificate": signer, "holder": holder(certificate).identifier,
             "role": " et ".join(dict.fromkeys(mandate.role for mandate in held)),
             "mandates": [asdict(mandate) for mandate in held],
         }  # fmt: skip
@@ -149,6 +149,6 @@ def verify_answer(desk: Desk, row: Any, answer: dict[str, Any]) -> tuple[Mandate
         raise Refused("SIG-001", "La carte a signé autre chose que ce fichier.", Scope.CARD)
     if (context.count, context.total) != (row["factures"], row["total"]):
         raise Refused("SIG-002", "La carte a signé d'autres totaux que ceux de ce fichier.", Scope.CARD)
-    if holder(certificate).rpps != holder(signature.certificate).rpps:
+    if holder(certificate).identifier != holder(signature.certificate).identifier:
         raise Refused("SIG-003", "La carte présente et la signature n'ont pas le même titulaire.", Scope.CARD)
     return mandates.check_signer(desk, row["id"], signature.certificate, attributes.at)
