@@ -61,7 +61,7 @@ def test_what_the_oct_refused_for_its_signer_is_resent_and_signed_by_another(sta
     change_card(stage, NURSE, "PAUL EXEMPLE")
     assert stage.unlock()["ok"]
     stage.await_states({"a.b2": "INTEGRATED"})
-    assert [one["rpps"] for one in events(stage, "a.b2", "sign")] == [DOCTOR, NURSE]
+    assert [one["holder"] for one in events(stage, "a.b2", "sign")] == [DOCTOR, NURSE]
     assert row_of(stage, "a.b2")["transmission"] == 2
     assert [row["verdict"] for row in stage.integrated()] == ["refused", "integrated"]
 

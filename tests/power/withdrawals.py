@@ -20,7 +20,7 @@ from gateway.book.moves import utc_now
 from gateway.config import write_toml
 from tests.power.kills import Dying, Outcome, count, dying
 
-LOCUM = {"rpps": NURSE, "emitter": samples.EMITTER, "role": "remplaçant"}
+LOCUM = {"holder": NURSE, "emitter": samples.EMITTER, "role": "remplaçant"}
 
 
 def admit_locum(stage: Stage) -> None:

@@ -146,7 +146,7 @@ def test_who_and_both_digests_are_journaled_before_the_rows_and_nobody_is_named(
 
 def test_a_table_that_is_not_named_stays_as_it_is(bench: Desk) -> None:
     before = bench.desk.register
-    bench.prove(bench.answer(bench.propose({"absences": [{"rpps": NURSE, "since": bench.day(1)}]})))
+    bench.prove(bench.answer(bench.propose({"absences": [{"holder": NURSE, "since": bench.day(1)}]})))
     assert bench.desk.register == replace(before, absences=bench.desk.register.absences)
     assert bench.declarations.declared(bench.desk, {})["tables"]["absences"] == [
         {"since": bench.day(1), "until": "", "holder": NURSE}

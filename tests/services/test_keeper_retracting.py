@@ -24,7 +24,7 @@ from gateway.services.keeper.retracting import stands
 from gateway.services.keeper.returns import take_arrived
 
 SIGNER = f"practitioners/{DOCTOR}/sig"
-LOCUM = {"rpps": NURSE, "emitter": EMITTER, "role": "remplaçant"}
+LOCUM = {"holder": NURSE, "emitter": EMITTER, "role": "remplaçant"}
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_revoked_signers_signature_is_withdrawn_and_another_card_signs(bench: 
     assert [row["code"] for row in bench.told(key, "decline")] == ["CMS-036"]
     bench.sign(key, NURSE)
     bench.turn()
-    assert (bench.row(key)["state"], [row["rpps"] for row in bench.told(key, "sign")]) == ("SIGNED", [DOCTOR, NURSE])
+    assert (bench.row(key)["state"], [row["holder"] for row in bench.told(key, "sign")]) == ("SIGNED", [DOCTOR, NURSE])
     assert stands(bench.desk, key)
 
 
