@@ -17,13 +17,13 @@ USAGE, REFUSED, UNAVAILABLE, LATER = 64, 65, 69, 75
 
 PRACTICE = (
     "status", "fichiers", "lots", "factures", "mandates", "show", "submit", "resend", "hold", "release", "returns",
-    "journal",
 )  # fmt: skip
 
 FAMILIES = {
     "run": "run",
     "dev": "run",
     **dict.fromkeys(PRACTICE, "practice"),
+    "journal": "journal",
     "flux": "flux",
     "envelope": "envelope",
     "card": "card",

@@ -43,6 +43,11 @@ class Paths:
         return self.state / "book"
 
     @property
+    def journal(self) -> Path:
+        """The journal as segment files, and what was signed about it."""
+        return self.state / "journal"
+
+    @property
     def parts(self) -> Path:
         """Sealed parts, named by their SHA-256."""
         return self.state / "parts"

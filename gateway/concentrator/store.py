@@ -170,7 +170,12 @@ class Store:
         )
 
     def settle(
-        self, transfer: int, verdict: Verdict, report: Report | None, returns: Sequence[Return], also: Also | None = None
+        self,
+        transfer: int,
+        verdict: Verdict,
+        report: Report | None,
+        returns: Sequence[Return],
+        also: Also | None = None,
     ) -> None:
         """The outcome of a fichier, where its lots go, and the returns it brings about: one commit, with ``also``."""
         with self.transaction() as connection:

@@ -26,6 +26,7 @@ from gateway.fichier import State
 from gateway.formats.mandates import RULES, Absence, Card, Emitter, Mandate, Practitioner, Register
 from gateway.process.runtime import Runtime
 from gateway.services.keeper.keys import Keys, Trust, read_keys, read_trust
+from gateway.services.keeper.verification import Verification
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -74,6 +75,7 @@ class Desk:
         self.keys: Keys = read_keys(paths)
         self.trust: Trust = read_trust(paths)
         self.register = settings.register()
+        self.verification = Verification(paths)
         self.boot = BOOT.read_text().strip()
         self.put_off: dict[str, float] = {}
         """Entries of ``arrived/`` that cannot be checked now, and until when (monotonic seconds) they are left."""

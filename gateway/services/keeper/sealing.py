@@ -16,6 +16,7 @@ from gateway.envelope.seal import Sealer
 from gateway.envelope.signed import Signature, signed_size, write_signed
 from gateway.errors import Refused
 from gateway.fichier import Verb
+from gateway.services.keeper.audit import prepare_carried
 from gateway.services.keeper.checking import open_content
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.signers import withdrawn_words
@@ -28,6 +29,7 @@ def seal(desk: Desk, fichier: str) -> None:
     """Seal one fichier and offer it; Refused where its signer's certificate holds no more."""
     signature = read_signature(desk, fichier)
     _check_still_good(desk, signature)
+    signature, checkpoint = prepare_carried(desk, signature)
     received = desk.book.part(fichier, "received").digest
     row = desk.book.fichier(fichier)
     assert row is not None
@@ -44,6 +46,8 @@ def seal(desk: Desk, fichier: str) -> None:
     with desk.commit():
         desk.book.name_part(fichier, "sealed", part)
         fact = {"seal": str(number), "part": part.digest, "size": part.size, "transmission": row["transmission"]}
+        if checkpoint is not None:
+            fact["signed"] = checkpoint.keep(desk, carried=True)
         desk.book.move(fichier, Verb.SEAL, fact, seal=str(number), seals=number)
     desk.offer(fichier)
 
