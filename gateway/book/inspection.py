@@ -289,7 +289,8 @@ def _read_chain(
     if files or connection is None:
         reading = _read_files(chain, files, marks, signed, progress)
         readings.append(reading)
-        reading.finish()
+        if connection is None:  # or they may be behind the book, no further than it says
+            reading.finish()
     if connection is not None and (files or recorded):
         begin = readings[-1].begins
         difference = first_difference(read_rows(connection, chain, begin), _file_rows(files, chain), chain, recorded)

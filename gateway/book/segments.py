@@ -232,9 +232,10 @@ class Archive:
         return [repair for writer in self._writers for repair in writer.open()]
 
     def append(self) -> bool:
-        """Append one batch to each; whether there may be more still."""
-        more = [writer.append() for writer in self._writers]
-        return any(more)
+        """Append one batch to each, proofs after the rows that they cover; whether there may be more still."""
+        *chains, proofs = self._writers
+        more = [writer.append() for writer in chains]
+        return any(more) or proofs.append()
 
 
 def _extend(path: Path, written: bytes) -> None:

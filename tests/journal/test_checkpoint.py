@@ -7,6 +7,7 @@ import hashlib
 import io
 import subprocess
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -50,10 +51,7 @@ def checkpoint(size: int) -> Checkpoint:
 
 
 def steps(*sizes: int) -> tuple[Step, ...]:
-    return tuple(
-        Step(size, root(size), tuple(consistency(size, after, node)))
-        for size, after in zip(sizes, sizes[1:], strict=False)
-    )
+    return tuple(Step(size, root(size), tuple(consistency(size, after, node))) for size, after in pairwise(sizes))
 
 
 @pytest.fixture
@@ -149,12 +147,15 @@ def test_steps_that_do_not_follow_are_refused(wrong: object) -> None:
         check_steps(checkpoint(40), wrong(steps(3, 30, 40)))  # type: ignore[operator]
 
 
+STEP = der.sequence(der.integer(0), der.octets(b""), der.octets(b""))
+
+
 @pytest.mark.parametrize(
     "value",
     [
         b"",
         der.sequence(der.integer(2), der.octets(b""), der.sequence()),
-        der.sequence(der.integer(1), der.octets(b""), der.sequence(der.sequence(der.integer(0), *[der.octets(b"")] * 2))),
+        der.sequence(der.integer(1), der.octets(b""), der.sequence(STEP)),
         der.sequence(der.integer(1), der.octets(bytes(17 << 10)), der.sequence()),
         der.sequence(der.integer(1), der.octets(b""), der.sequence()) + b"\0",
     ],

@@ -419,7 +419,7 @@ def test_a_journal_cut_everywhere_is_found_by_what_it_still_names_or_by_the_octs
         assert copy.inspect().findings == [], "by itself it is a shorter journal"
         for alone in (False, True):
             found = copy.inspect(alone=alone, receipts=(receipt["der"],)).findings
-            assert [(one.kind, one.seq) for one in found][0] == ("truncated", seq + 1)
+            assert (found[0].kind, found[0].seq) == ("truncated", seq + 1)
 
 
 @pytest.mark.parametrize("kind", ["checkpoint", "receipt"])
