@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from gateway.envelope import der
 from gateway.envelope.algorithms import UNREADABLE
 from gateway.errors import Refused, Scope
 
@@ -31,6 +32,9 @@ HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512(),
 }  # fmt: skip
 """What an authority may hash with."""
+
+GRANTED = (0, 1)
+"""PKIStatus (RFC 3161 §2.4.2): granted, granted with modifications."""
 
 LARGEST = 64 * 1024
 """Bytes of an answer."""
@@ -66,14 +70,22 @@ def nonce_of(asked: bytes) -> int:
 
 def token_of(answer: bytes) -> bytes:
     """The token (DER ContentInfo) in a TimeStampResp; Refused TSA-001 no stamp was given, TSA-002 unreadable."""
+    reader, token = der.parse(answer), b""  # by hand: asn1crypto knows no answer without a token
     try:
-        response = tsp.TimeStampResp.load(answer, strict=True)
-        status = response["status"]["status"].native
-        token: bytes = response["time_stamp_token"].dump()
-    except UNREADABLE:
+        reader.enter(der.SEQUENCE)
+        reader.enter(der.SEQUENCE)
+        status = reader.integer()
+        while reader.peek() is not None:
+            reader.element()
+        reader.leave()
+        if reader.peek() is not None:
+            token = reader.element(der.SEQUENCE, LARGEST)
+        reader.leave()
+        reader.finish()
+    except Refused:
         raise _unreadable() from None
-    if status not in ("granted", "granted_with_mods") or not token:
-        raise Refused("TSA-001", f"Le serveur d'horodatage n'a pas donné de contremarque ({status}).", Scope.BOX)
+    if status not in GRANTED or not token:
+        raise Refused("TSA-001", f"Le serveur d'horodatage n'a pas donné de contremarque (état {status}).", Scope.BOX)
     return token
 
 
