@@ -123,7 +123,7 @@ class Stage:
         rest = [paths.board.parent, paths.progress.parent, paths.socket("sign").parent, paths.trust / "crl"]
         practice = [paths.practice / name for name in FOLDERS]
         make_folder(self.leds)
-        for path in (*doors, *rest, paths.book, paths.parts, paths.transfers, paths.intake, *practice):
+        for path in (*doors, *rest, paths.book, paths.journal, paths.parts, paths.transfers, paths.intake, *practice):
             path.mkdir(parents=True, exist_ok=True)
 
     def _trust(self) -> None:

@@ -17,7 +17,6 @@ USAGE, REFUSED, UNAVAILABLE, LATER = 64, 65, 69, 75
 
 PRACTICE = (
     "status", "fichiers", "lots", "factures", "show", "submit", "resend", "hold", "release", "returns",
-    "journal",
 )  # fmt: skip
 
 FAMILIES = {
@@ -25,6 +24,7 @@ FAMILIES = {
     "dev": "run",
     **dict.fromkeys(PRACTICE, "practice"),
     "mandates": "mandates",
+    "journal": "journal",
     "flux": "flux",
     "envelope": "envelope",
     "card": "card",

@@ -48,6 +48,11 @@ class Paths:
         return self.book / "settings.toml"
 
     @property
+    def journal(self) -> Path:
+        """The journal as segment files, and what was signed about it."""
+        return self.state / "journal"
+
+    @property
     def parts(self) -> Path:
         """Sealed parts, named by their SHA-256."""
         return self.state / "parts"

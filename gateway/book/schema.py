@@ -192,6 +192,45 @@ MIGRATIONS = (
         fichier   TEXT NOT NULL REFERENCES fichiers (id)
     ) STRICT;
     """,
+    """
+    CREATE TABLE journal_nodes (                 -- roots of complete subtrees of each chain's Merkle tree
+        chain  TEXT NOT NULL,
+        level  INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        hash   BLOB NOT NULL,
+        PRIMARY KEY (chain, level, number)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE proofs (                        -- what was signed about the journal
+        id      INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind    TEXT NOT NULL,                   -- checkpoint | receipt | stamp
+        chain   TEXT NOT NULL,
+        size    INTEGER NOT NULL,                -- rows that it covers; 0: none
+        root    BLOB NOT NULL,
+        about   TEXT NOT NULL,                   -- fichier of a receipt; SHA-256 of what a stamp covers
+        at      TEXT NOT NULL,
+        der     BLOB NOT NULL,                   -- as it was signed
+        digest  TEXT NOT NULL,                   -- SHA-256 of it
+        carried INTEGER NOT NULL DEFAULT 0       -- a checkpoint that went out with a fichier
+    ) STRICT;
+    CREATE INDEX proofs_kind ON proofs (kind, chain, size);
+    CREATE INDEX proofs_about ON proofs (about);
+
+    CREATE TABLE segments (                      -- how far the journal is in files, by chain and file
+        chain  TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        first  INTEGER NOT NULL,
+        last   INTEGER NOT NULL,
+        PRIMARY KEY (chain, number)
+    ) STRICT;
+
+    CREATE TABLE stamp_requests (                -- put to the time stamping authority, not yet answered
+        imprint TEXT PRIMARY KEY,
+        proof   INTEGER NOT NULL REFERENCES proofs (id),
+        request BLOB NOT NULL,
+        at      TEXT NOT NULL
+    ) STRICT;
+    """,
 )
 
 

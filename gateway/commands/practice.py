@@ -53,9 +53,6 @@ def register(subparsers: Any) -> None:
     returns.add_argument("action", nargs="?", choices=("list", "redeliver"), default="list")
     returns.add_argument("--since", default="", metavar="AAAA-MM-JJ")
     returns.set_defaults(act=list_returns)
-    journal = _common(subparsers.add_parser("journal", help="le journal ; verify recalcule ses chaînes"))
-    journal.add_argument("action", choices=("verify",))
-    journal.set_defaults(act=verify_journal)
 
 
 def _common(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -236,16 +233,6 @@ def list_returns(arguments: argparse.Namespace) -> int:
         return 0
     columns = (("arrivé", "arrived"), ("sorte", "kind"), ("nom", "name"), ("octets", "size"), ("relevé", "picked"))
     return _print(arguments, _read(_board(arguments).returns), columns)
-
-
-def verify_journal(arguments: argparse.Namespace) -> int:
-    """Recompute the chains; 65 and the first break when one does not hold."""
-    told = ask(arguments, {"op": "verify"})
-    if told["breaks"]:
-        words = " ; ".join(f"chaîne {chain} : {word}" for chain, word in told["breaks"].items())
-        raise Refused("JRN-001", f"Le journal a été altéré : {words}.")
-    print(f"{told['rows']} lignes, chaînes intactes.")
-    return 0
 
 
 def ask(arguments: argparse.Namespace, question: Row) -> Row:

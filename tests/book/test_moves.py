@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from chain_check import first_break
 
 from gateway.book.doors import Copied
 from gateway.book.moves import DEATHS_BEFORE_HOLD, Book
 from gateway.errors import Deferred, Scope
 from gateway.fichier import State, Verb
-from gateway.journal.chain import first_break
 from tests.book.conftest import COLUMNS
 
 WAY = (Verb.CHECK, Verb.SIGN, Verb.SEAL, Verb.SEND, Verb.INTEGRATE)

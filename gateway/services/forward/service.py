@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from gateway.config import Paths
 from gateway.process.runtime import Runtime
+from gateway.services.forward import stamping
 from gateway.services.forward.dock import Dock
 from gateway.services.forward.pesit import ByPesit
 from gateway.services.forward.reserve import BySftp
@@ -50,7 +51,14 @@ class Forward:
 
 
 async def run(runtime: Runtime, paths: Paths, settings: ForwardSettings) -> None:
-    """Serve until the runtime stops; a transfer under way is left at its last point."""
+    """Serve until the runtime stops."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(stamping.run(runtime, paths, settings))
+        group.create_task(_carry(runtime, paths, settings))
+
+
+async def _carry(runtime: Runtime, paths: Paths, settings: ForwardSettings) -> None:
+    """The channels; a transfer under way is left at its last point."""
     forward = Forward(runtime, paths, settings)
     runtime.ready()
     stopped = asyncio.create_task(runtime.stop.wait())

@@ -40,6 +40,7 @@ class ForwardSettings:
     pull_s: float = setting(300.0, "secondes entre deux relèves des retours")
     pull_soon_s: float = setting(10.0, "secondes entre deux relèves dans les minutes qui suivent un envoi")
     poll_s: float = setting(0.5, "secondes entre deux regards sur la porte")
+    tsa_url: str = setting("", "serveur d'horodatage (RFC 3161), http(s) ; vide : aucun (docs/journal.md)")
     reserve_after_s: float = setting(3600.0, "secondes sans liaison PeSIT avant la voie de secours ; 0 : jamais")
     reserve: ReserveSettings = setting(ReserveSettings(), "la voie de secours, par SFTP")
 

@@ -27,6 +27,7 @@ from gateway.formats.mandates import RULES, Absence, Card, Emitter, Mandate, Pra
 from gateway.process.runtime import Runtime
 from gateway.services.keeper.declared import stored
 from gateway.services.keeper.keys import Keys, Trust, read_keys, read_trust
+from gateway.services.keeper.verification import Verification
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -76,6 +77,7 @@ class Desk:
         self.keys: Keys = read_keys(paths)
         self.trust: Trust = read_trust(paths)
         self.register = stored(paths.settings) or settings.register()
+        self.verification = Verification(paths)
         self.boot = BOOT.read_text().strip()
         self.put_off: dict[str, float] = {}
         """Entries of ``arrived/`` that cannot be checked now, and until when (monotonic seconds) they are left."""

@@ -55,6 +55,8 @@ class Keys:
 
     seal_certificate: bytes
     seal: PrivateKey
+    sign_certificate: bytes
+    sign: PrivateKey
     pseudonym: bytes
 
     def pseudonym_of(self, nir: str) -> str:
@@ -83,5 +85,7 @@ def read_keys(paths: Paths) -> Keys:
     return Keys(
         seal_certificate=read_certificate(paths.trust / "box-seal.pem"),
         seal=read_key(paths.key("keeper", "box-seal.key")),
+        sign_certificate=read_certificate(paths.trust / "box-sign.pem"),
+        sign=read_key(paths.key("keeper", "box-sign.key")),
         pseudonym=read_secret(paths.key("keeper", "pseudonym.key")),
     )

@@ -29,7 +29,10 @@ from gateway.formats.noemie import Return
 from gateway.formats.receipt import Receipt
 from gateway.formats.returns import ReturnFile, pack, unpack
 from gateway.process.child import read_in_child
+from gateway.services.keeper.audit import take_receipt
 from gateway.services.keeper.desk import Desk
+from gateway.services.keeper.stamping import NAME as STAMP
+from gateway.services.keeper.stamping import Stamping
 
 FACT_LIMIT = 1 << 20
 RETURN_LIMIT = 32 << 20
@@ -87,7 +90,7 @@ async def _take_return(desk: Desk, name: str) -> None:
     if desk.book.connection.execute("SELECT 1 FROM returns WHERE id = ?", (part.digest,)).fetchone():
         return
     try:
-        told = open_return(desk, part)
+        told, signed = open_return(desk, part)
         news = await _read_news(told)
     except Refused as refusal:
         _keep_unread(desk, part, refusal)
@@ -97,7 +100,7 @@ async def _take_return(desk: Desk, name: str) -> None:
         delivery = desk.parts.add(lambda out: _seal_for_practice(desk, told, out)).digest
     with desk.commit():
         desk.book.state_condition(Scope.ROUTE, "returns", "", "")
-        _record(desk, part, told, delivery)
+        _record(desk, part, told, delivery, take_receipt(desk, news, signed) if isinstance(news, Receipt) else {})
         _apply(desk, news)
     desk.hand_out(part.digest)
 
@@ -109,23 +112,41 @@ async def _take_begun(desk: Desk, name: str) -> None:
         desk.book.begin(fichier, number)
 
 
+async def _take_stamp(desk: Desk, name: str) -> None:
+    """``stamp.<imprint>``: the time stamping authority's answer."""
+    Stamping(desk).take(name.removeprefix(STAMP), desk.arrived.read(name, FACT_LIMIT))
+
+
 _FORMS = (
     (re.compile(r"begun\.[0-9a-f]{32}\.\d{1,6}\.\d{1,6}"), _take_begun),
     (re.compile(r"sent\.[0-9a-f]{32}\.\d{1,6}\.\d{1,6}"), _take_sent),
     (re.compile(r"route\.\d{1,30}"), _take_route),
     (re.compile(r"return\.[0-9a-f]{64}"), _take_return),
+    (re.compile(r"stamp\.[0-9a-f]{64}"), _take_stamp),
 )
 """Names in ``arrived/`` and what they bring."""
 
 
-def open_return(desk: Desk, part: Copied) -> ReturnFile:
-    """Open a return and check who signed it."""
+class _Kept:
+    """What is read of a stream, kept as it came."""
+
+    def __init__(self, source: Opened) -> None:
+        self._source, self.whole = source, bytearray()
+
+    def read(self, size: int, /) -> bytes:
+        block = self._source.read(size)
+        self.whole += block
+        return block
+
+
+def open_return(desk: Desk, part: Copied) -> tuple[ReturnFile, bytes]:
+    """Open a return and check who signed it; the signed bytes as the OCT made them go with it."""
     content = io.BytesIO()
     with desk.parts.open(part.digest) as source:
-        opened = Opened(source, desk.keys.seal_certificate, desk.keys.seal)
-        signed = read_signed(opened, content, RETURN_LIMIT)
+        kept = _Kept(Opened(source, desk.keys.seal_certificate, desk.keys.seal))
+        signed = read_signed(kept, content, RETURN_LIMIT)
     desk.trust.check_oct(signed.signature.certificate, signed.chain, desk.book.clock())
-    return unpack(content.getvalue())
+    return unpack(content.getvalue()), bytes(kept.whole)
 
 
 def _seal_for_practice(desk: Desk, told: ReturnFile, out: Writable) -> None:
@@ -133,14 +154,14 @@ def _seal_for_practice(desk: Desk, told: ReturnFile, out: Writable) -> None:
     seal(io.BytesIO(whole), len(whole), out, [desk.trust.delivery, desk.trust.recovery])
 
 
-def _record(desk: Desk, part: Copied, told: ReturnFile, delivery: str) -> None:
+def _record(desk: Desk, part: Copied, told: ReturnFile, delivery: str, more: dict[str, Any]) -> None:
     head = told.header
     desk.book.connection.execute(
         INSERT,
         (part.digest, head.kind, head.name, head.about or "", head.at, iso(desk.book.clock()), delivery,
          len(told.body)),
     )  # fmt: skip
-    desk.book.record(head.about or "", {"verb": "return", "kind": head.kind, "part": part.digest})
+    desk.book.record(head.about or "", {"verb": "return", "kind": head.kind, "part": part.digest, **more})
 
 
 def _keep_unread(desk: Desk, part: Copied, trouble: Refused) -> None:

@@ -14,6 +14,7 @@ from gateway.book.parts import Writable
 from gateway.envelope.seal import Sealer
 from gateway.envelope.signed import Signature, signed_size, write_signed
 from gateway.fichier import Verb
+from gateway.services.keeper.audit import prepare_carried
 from gateway.services.keeper.checking import open_content
 from gateway.services.keeper.desk import Desk
 
@@ -24,6 +25,7 @@ ALGORITHM = "rsa-pkcs1-sha256"
 def seal(desk: Desk, fichier: str) -> None:
     """Seal one fichier, whose signature stands, and offer it."""
     signature = read_signature(desk, fichier)
+    signature, checkpoint = prepare_carried(desk, signature)
     received = desk.book.part(fichier, "received").digest
     row = desk.book.fichier(fichier)
     assert row is not None
@@ -40,6 +42,8 @@ def seal(desk: Desk, fichier: str) -> None:
     with desk.commit():
         desk.book.name_part(fichier, "sealed", part)
         fact = {"seal": str(number), "part": part.digest, "size": part.size, "transmission": row["transmission"]}
+        if checkpoint is not None:
+            fact["signed"] = checkpoint.keep(desk, carried=True)
         desk.book.move(fichier, Verb.SEAL, fact, seal=str(number), seals=number, begun=0)
     desk.offer(fichier)
 

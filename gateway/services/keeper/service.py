@@ -17,6 +17,7 @@ from gateway.disk import LOCK, lock
 from gateway.errors import Deferred, Refused, Scope, Trouble
 from gateway.fichier import State
 from gateway.process.runtime import Runtime
+from gateway.services.keeper.archive import Archiving
 from gateway.services.keeper.checking import check, open_content
 from gateway.services.keeper.commands import ADMIN, STATUS, pick_up, serve_commands
 from gateway.services.keeper.declarations import Declarations
@@ -53,13 +54,15 @@ async def _keep(runtime: Runtime, paths: Paths, settings: KeeperSettings) -> Non
 
 async def _turns(desk: Desk) -> None:
     """The main loop: facts first, then work, oldest fichier first."""
-    review = Review(desk)
+    review, archiving = Review(desk), Archiving(desk)
+    archiving.start()
     while not desk.runtime.stop.is_set():
         await take_arrived(desk)
         take_new(desk)
         review.look()
         await _work(desk)
         desk.look_after_box()
+        archiving.look()
         desk.runtime.alive()
         await desk.runtime.pause(desk.settings.poll_s)
 
