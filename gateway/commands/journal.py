@@ -16,7 +16,7 @@ from typing import Any
 from gateway.book.inspection import Authority, inspect
 from gateway.book.proofs import Wanted
 from gateway.book.segments import names
-from gateway.commands.practice import ask, _common
+from gateway.commands.practice import _common, ask
 from gateway.envelope.certificates import load_certificates, load_lists
 from gateway.errors import Refused, Scope
 from gateway.formats.words import plural

@@ -16,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from chain_check import first_break
 from development_pki import Pki
 from keeper_bench import KeeperBench
 from samples import EMITTER
@@ -26,7 +27,6 @@ from gateway.card.proof import change_message, proof_message
 from gateway.envelope import algorithms
 from gateway.errors import Refused
 from gateway.formats.mandate_changes import digest
-from gateway.journal.chain import first_break
 from gateway.services.keeper import declarations, declared
 from gateway.services.keeper.declarations import Declarations
 from gateway.services.keeper.declared import store, stored
