@@ -20,12 +20,15 @@ from gateway.book.doors import Door
 from gateway.book.mandates import declare
 from gateway.book.moves import Book
 from gateway.book.parts import Parts
+from gateway.book.retention import CLOSED
 from gateway.config import Paths, setting
 from gateway.errors import Refused, Scope
 from gateway.fichier import State
 from gateway.formats.mandates import RULES, Absence, Card, Emitter, Mandate, Practitioner, Register
 from gateway.process.runtime import Runtime
 from gateway.services.keeper.keys import Keys, Trust, read_keys, read_trust
+from gateway.services.keeper.limits import RetentionSettings, RevealSettings
+from gateway.services.keeper.persons import Persons
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -47,6 +50,8 @@ class KeeperSettings:
     cards: tuple[Card, ...] = setting((), "cartes admises, pour qui en déclare : certificate, rpps, since, until")
     mandates: tuple[Mandate, ...] = setting((), "qui signe pour quel numéro : rpps, emitter, role, since, until")
     absences: tuple[Absence, ...] = setting((), "absences déclarées : rpps, since, until")
+    retention: RetentionSettings = setting(RetentionSettings(), "combien de temps chaque chose est gardée")
+    reveal: RevealSettings = setting(RevealSettings(), "combien de factures sont montrées en clair")
 
     def __post_init__(self) -> None:
         if self.mandate_rule not in RULES:
@@ -73,6 +78,7 @@ class Desk:
         )
         self.keys: Keys = read_keys(paths)
         self.trust: Trust = read_trust(paths)
+        self.persons = Persons(paths.book / "years", self.keys.pseudonym)
         self.register = settings.register()
         self.boot = BOOT.read_text().strip()
         self.put_off: dict[str, float] = {}
@@ -159,8 +165,8 @@ class Desk:
     def say(self, fichier: str) -> None:
         """The present word on a fichier for the practice's ``receipts/``."""
         row = self.book.fichier(fichier)
-        if row is None:
-            return
+        if row is None or row["name"] == CLOSED:
+            return  # of a follow-up that is over the practice keeps the last word it had
         rank = self.book.connection.execute("SELECT max(seq) FROM journal WHERE fichier = ?", (fichier,)).fetchone()[0]
         self.counter.put(f"word.{fichier}.{rank}", json.dumps(self._word(row), ensure_ascii=False).encode())
 

@@ -71,7 +71,7 @@ async def _take_sent(desk: Desk, name: str) -> None:
     if row is None or (row["transmission"], row["seal"]) != (int(transmission), number):
         return
     with desk.commit():
-        desk.book.move(fichier, Verb.SEND, {"seal": number, "transfer": told})
+        desk.book.move(fichier, Verb.SEND, {"seal": number, "transfer": told}, sent=iso(desk.book.clock()))
 
 
 async def _take_route(desk: Desk, name: str) -> None:
@@ -184,7 +184,8 @@ def apply_receipt(desk: Desk, receipt: Receipt) -> None:
     same = (row["transmission"], row["seal"]) == (receipt.transmission, receipt.seal)
     fact = {"seal": receipt.seal, "receipt": receipt.verdict, "code": receipt.code, "at": receipt.integrated_at}
     if receipt.verdict == "integrated":
-        desk.book.move(receipt.fichier, Verb.INTEGRATE, fact)
+        sent = row["sent"] if row["state"] == State.SENT else iso(desk.book.clock())
+        desk.book.move(receipt.fichier, Verb.INTEGRATE, fact, sent=sent)
         desk.book.state_condition(Scope.ROUTE, "seal", "", "")
         desk.outgoing.withdraw(f"{receipt.fichier}.{row['transmission']}.{row['seal']}")
     elif receipt.verdict == "refused" and same:
