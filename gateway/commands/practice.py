@@ -9,15 +9,16 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import socket
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from gateway.book.board import BoardReader
 from gateway.book.moves import utc_now
-from gateway.commands.sections import DEFAULT, SECTIONS, read_paths
+from gateway.commands.keeper import ask as _ask
+from gateway.commands.keeper import common as _common
+from gateway.commands.keeper import print_rows as _print
+from gateway.commands.sections import SECTIONS, read_paths
 from gateway.config import read_document, read_section
 from gateway.errors import Deferred, Refused, Scope
 from gateway.follow.figures import read_facts
@@ -59,12 +60,6 @@ def register(subparsers: Any) -> None:
     journal.set_defaults(act=verify_journal)
 
 
-def _common(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument("--config", default=str(DEFAULT), metavar="FICHIER")
-    parser.add_argument("--json", action="store_true", help="sortie JSON")
-    return parser
-
-
 # -- reading the board
 
 
@@ -78,23 +73,6 @@ def _read(rows: Any, *given: Any) -> Any:
         return rows(*given)
     except FileNotFoundError:
         raise Deferred("BOX-003", "La passerelle redémarre ou n'est pas lancée : pas de tableau.", Scope.BOX) from None
-
-
-def _print(arguments: argparse.Namespace, rows: Sequence[Row], columns: Sequence[tuple[str, str]]) -> int:
-    """Rows as JSON, or as a table of the given (title, key) columns."""
-    if arguments.json:
-        print(json.dumps(rows, ensure_ascii=False, indent=1))
-        return 0
-    lines = [[title for title, _ in columns], *([str(row[key]) for _, key in columns] for row in rows)]
-    for line in _aligned(lines):
-        print(line)
-    return 0
-
-
-def _aligned(lines: list[list[str]]) -> Iterable[str]:
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    for line in lines:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
 
 
 def show_status(arguments: argparse.Namespace) -> int:
@@ -245,20 +223,3 @@ def verify_journal(arguments: argparse.Namespace) -> int:
         raise Refused("JRN-001", f"Le journal a été altéré : {words}.")
     print(f"{told['rows']} lignes, chaînes intactes.")
     return 0
-
-
-def _ask(arguments: argparse.Namespace, question: Row) -> Row:
-    """One question to the keeper; Refused in its own words."""
-    path = read_paths(Path(arguments.config)).socket("admin")
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(60)
-            connection.connect(str(path))
-            connection.sendall(json.dumps(question).encode() + b"\n")
-            with connection.makefile("rb") as answers:
-                told: Row = json.loads(answers.readline())
-    except OSError as error:
-        raise Deferred("CMD-009", f"Le gardien du livre ne répond pas ({error}).", Scope.BOX) from None
-    if not told["ok"]:
-        raise Refused(told["code"], told["text"])
-    return told

@@ -51,6 +51,8 @@ def _export(desk: Desk, ask: Ask) -> Answer:
     told = persons.of_practitioner(desk.book, rpps) if rpps else persons.of_patient(desk.book, patient)
     if patient:
         told["accesses"] = _accesses(desk, patient=patient)
+        for row in told["accesses"]:
+            row["said"].pop("account", None)  # of who looked the practice answers, not this file
     return {"person": rpps or patient, "of": "practitioner" if rpps else "patient", "rows": told}
 
 
