@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import socket
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,15 @@ def common(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--config", default=str(DEFAULT), metavar="FICHIER")
     parser.add_argument("--json", action="store_true", help="sortie JSON")
     return parser
+
+
+def reason(parser: argparse.ArgumentParser, default: str = "") -> None:
+    """The option that says why; ``-`` reads it, since every process can list the words of a command."""
+    parser.add_argument("--why", default=default, type=_reason, metavar="RAISON", help="pourquoi ; - : entrée standard")
+
+
+def _reason(given: str) -> str:
+    return sys.stdin.readline().strip() if given == "-" else given
 
 
 def ask(arguments: argparse.Namespace, question: Row) -> Row:

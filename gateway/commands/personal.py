@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gateway.commands.keeper import Row, aligned, ask, common, print_rows
+from gateway.commands.keeper import Row, aligned, ask, common, print_rows, reason
 from gateway.errors import Refused
 from gateway.follow.timeline import PART_WORDS
 from gateway.formats.words import day, euros, plural
@@ -27,19 +27,19 @@ def register(subparsers: Any) -> None:
     reveal.add_argument("id", nargs="?", default="")
     reveal.add_argument("--lot", type=int, default=0, metavar="N", help="rang du lot dans le fichier")
     reveal.add_argument("--facture", type=int, default=0, metavar="N", help="rang de la facture dans le lot")
-    reveal.add_argument("--why", default="", metavar="RAISON")
+    reason(reveal)
     reveal.add_argument("--alarm-seen", action="store_true", help="l'alarme de consultation a été vue")
     reveal.set_defaults(act=show_facture)
     accesses = common(subparsers.add_parser("accesses", help="qui a vu quoi, d'après le journal des accès"))
     accesses.add_argument("--account", default="", metavar="COMPTE")
     accesses.add_argument("--since", default="", metavar="AAAA-MM-JJ")
-    accesses.add_argument("--why", default="", metavar="RAISON")
+    reason(accesses)
     accesses.set_defaults(act=list_accesses)
     export = common(subparsers.add_parser("export", help="tout ce que la passerelle sait d'une personne"))
     person = export.add_mutually_exclusive_group(required=True)
     person.add_argument("--nir-file", metavar="FICHIER", help="fichier qui contient son NIR ; - : entrée standard")
     person.add_argument("--rpps", default="", metavar="N", help="numéro RPPS d'un praticien")
-    export.add_argument("--why", default=REQUEST, metavar="RAISON")
+    reason(export, REQUEST)
     export.add_argument("out", metavar="SORTIE", help="nom sans extension : SORTIE.json et SORTIE.txt")
     export.set_defaults(act=export_person)
 

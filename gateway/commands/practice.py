@@ -18,6 +18,7 @@ from gateway.book.moves import utc_now
 from gateway.commands.keeper import ask as _ask
 from gateway.commands.keeper import common as _common
 from gateway.commands.keeper import print_rows as _print
+from gateway.commands.keeper import reason
 from gateway.commands.sections import SECTIONS, read_paths
 from gateway.config import read_document, read_section
 from gateway.errors import Deferred, Refused, Scope
@@ -49,7 +50,7 @@ def register(subparsers: Any) -> None:
     for op, words in (("resend", "renvoyer"), ("hold", "retenir"), ("release", "libérer")):
         parser = _common(subparsers.add_parser(op, help=f"{words} un fichier"))
         parser.add_argument("id")
-        parser.add_argument("--why", default="", metavar="RAISON")
+        reason(parser)
         parser.set_defaults(act=ask_about_one, op=op)
     returns = _common(subparsers.add_parser("returns", help="les retours ; redeliver les remet à disposition"))
     returns.add_argument("action", nargs="?", choices=("list", "redeliver"), default="list")

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from gateway.errors import Refused
+from gateway.formats.masking import without_nir
 from gateway.services.keeper.desk import Desk
 
 Ask = dict[str, Any]
@@ -45,8 +46,8 @@ def fichier_of(desk: Desk, ask: Ask) -> str:
 
 
 def why_of(ask: Ask) -> str:
-    """The reason that was given."""
+    """The reason that was given; a NIR in it is masked."""
     why = str(ask.get("why", "")).strip()
     if not why:
         raise Refused("CMD-002", "Il faut dire pourquoi.")
-    return why
+    return without_nir(why)

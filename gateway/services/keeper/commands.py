@@ -34,7 +34,7 @@ def hold(desk: Desk, ask: Ask) -> dict[str, Any]:
     """Start nothing more on a fichier."""
     fichier = _fichier(desk, ask)
     with desk.commit():
-        done = desk.book.hold(fichier, str(ask.get("why") or "Retenu à la demande."), "admin")
+        done = desk.book.hold(fichier, _why(ask) if ask.get("why") else "Retenu à la demande.", "admin")
     desk.take_back(fichier)
     return {"id": fichier, "done": done}
 

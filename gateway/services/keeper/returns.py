@@ -25,6 +25,7 @@ from gateway.fichier import State, Verb
 from gateway.follow.factures import settle
 from gateway.follow.lots import acknowledge
 from gateway.formats.arl import Arl
+from gateway.formats.masking import name_without_nir, without_nir
 from gateway.formats.noemie import Return
 from gateway.formats.receipt import Receipt
 from gateway.formats.returns import ReturnFile, pack, unpack
@@ -129,8 +130,8 @@ def _record(desk: Desk, part: Copied, told: ReturnFile, delivery: str) -> None:
     head = told.header
     desk.book.connection.execute(
         INSERT,
-        (part.digest, head.kind, head.name, head.about or "", head.at, iso(desk.book.clock()), delivery,
-         len(told.body)),
+        (part.digest, head.kind, name_without_nir(head.name), head.about or "", head.at, iso(desk.book.clock()),
+         delivery, len(told.body)),
     )  # fmt: skip
     desk.book.record(head.about or "", {"verb": "return", "kind": head.kind, "part": part.digest})
 
@@ -191,7 +192,7 @@ def apply_receipt(desk: Desk, receipt: Receipt) -> None:
     elif receipt.verdict == "refused" and same:
         desk.book.move(
             receipt.fichier, Verb.REFUSE, {**fact, "by": "oct"},
-            reason_code=receipt.code, reason_text=receipt.text, reason_scope="fichier",
+            reason_code=receipt.code, reason_text=without_nir(receipt.text), reason_scope="fichier",
         )  # fmt: skip
     elif receipt.verdict == "unopened" and same and row["state"] in (State.SEALED, State.SENT):
         # Sealed again, but not at once: what the OCT cannot open is its certificate's trouble, not the fichier's.

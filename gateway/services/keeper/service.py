@@ -15,6 +15,7 @@ from gateway.card.client import CardClient
 from gateway.config import Paths
 from gateway.errors import Deferred, Refused, Scope, Trouble
 from gateway.fichier import State
+from gateway.formats.masking import name_without_nir
 from gateway.process.runtime import Runtime
 from gateway.services.keeper.checking import check, open_content
 from gateway.services.keeper.commands import ADMIN, STATUS, pick_up, serve_commands
@@ -94,7 +95,8 @@ def _receive(desk: Desk, name: str, fichier: str) -> None:
         return
     header, _ = open_content(desk.parts, desk.keys, part.digest)
     columns = {
-        "name": header.name, "channel": header.channel, "received": header.received, "size": header.size, "digest": "",
+        "name": name_without_nir(header.name), "channel": header.channel, "received": header.received,
+        "size": header.size, "digest": "",
     }  # fmt: skip
     with desk.commit():
         desk.book.receive(fichier, columns, part)
