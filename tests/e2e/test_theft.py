@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from urllib.request import urlopen
 
 import pytest
 import samples
@@ -32,11 +33,12 @@ REASON = f"ASSURE {REJECTED.nir} INCONNU"[:50]
 
 @dataclass
 class Journey:
-    """A stage at the end of its day, and what other processes could see of it."""
+    """A stage, what other processes could see of it, what lists and pages showed, and what nobody should have."""
 
     stage: Stage
     listings: Listings
     secrets: list[Secret] = field(default_factory=list)
+    shown: str = ""
 
 
 def gateway(stage: Stage, *words: str, typed: str = "") -> str:
@@ -46,8 +48,8 @@ def gateway(stage: Stage, *words: str, typed: str = "") -> str:
     return done.stdout
 
 
-def travel(stage: Stage) -> None:
-    """Everything that a day brings."""
+def travel(stage: Stage) -> str:
+    """Everything that a day brings; the id of the fichier that went all the way."""
     for name, content in (("faux.b2", FAULTY), ("cabinet.b2", B2), ("ordonnances.pdf", DOCUMENTS)):
         stage.hand_over(name, content)
     stage.await_states({"faux.b2": "REFUSED", "cabinet.b2": "CHECKED", "ordonnances.pdf": "CHECKED"})
@@ -55,7 +57,11 @@ def travel(stage: Stage) -> None:
     stage.wait(lambda: stage.pending()["card"]["state"] == "locked" and len(stage.pending()["items"]) == 2, "card")
     with pytest.raises(OSError, match="422"):
         stage.unlock("9999")
+    stage.kill("concentrator")
     assert stage.unlock()["ok"]
+    stage.wait(lambda: any(row["scope"] == "route" and row["code"] for row in stage.board.conditions()), "the cut")
+    gateway(stage, "status")
+    stage.start("concentrator")
     stage.await_states({"cabinet.b2": "INTEGRATED", "ordonnances.pdf": "INTEGRATED"})
     stage.wait(lambda: all(row["settled"] for row in stage.board.factures()), "the payer's return")
     fichier = next(row["id"] for row in stage.board.fichiers() if row["name"] == "cabinet.b2")
@@ -68,15 +74,18 @@ def travel(stage: Stage) -> None:
     stage.wait(lambda: stage.ask("/api/v1/status"), "the page")
     stage.hand_over("encore.b2", B2)
     stage.wait(lambda: list((stage.paths.practice / "processed").glob("*_encore.b2")), "the same bytes again")
-    for words in (("status",), ("fichiers",), ("lots",), ("factures",), ("returns",), ("show", fichier)):
-        stage.listed += gateway(stage, *words) + gateway(stage, *words, "--json")  # type: ignore[attr-defined]
-    for page in ("/", "/fichiers", f"/fichiers/{fichier}", "/lots", "/factures", "/retours"):
-        stage.listed += read_page(stage, page)  # type: ignore[attr-defined]
+    return str(fichier)
+
+
+def everything_shown(stage: Stage, fichier: str) -> str:
+    """All listings, in words and in JSON, and all pages."""
+    commands = (("status",), ("fichiers",), ("lots",), ("factures",), ("returns",), ("mandates",), ("show", fichier))
+    pages = ("/", "/fichiers", f"/fichiers/{fichier}", "/lots", "/factures", "/retours", f"/api/v1/fichiers/{fichier}")
+    listed = [gateway(stage, *words) + gateway(stage, *words, "--json") for words in commands]
+    return "".join(listed + [read_page(stage, page) for page in pages])
 
 
 def read_page(stage: Stage, path: str) -> str:
-    from urllib.request import urlopen
-
     with urlopen(f"http://127.0.0.1:{stage.ports['status']}{path}", timeout=30) as answer:
         return str(answer.read().decode())
 
@@ -88,15 +97,15 @@ def journey() -> Iterator[Journey]:
         ports = free_port()
         settings = {"forward": {"port": ports}, "concentrator": {"port": ports}}
         with Stage(root, payer=payer, settings=settings, pin=CODE) as stage:
-            stage.listed = ""  # type: ignore[attr-defined]
             stage.prepare()
             stage.start_reader()
             stage.start()
             stage.wait(lambda: stage.ask("/api/v1/status"), "the page")
-            travel(stage)
+            fichier = travel(stage)
             patients = [nir_secret(nir) for nir in PATIENTS]
             keys = [*key_secrets(stage.paths.keys), *key_secrets(stage.pki.parent / "pki" / "practitioners")]
-            yield Journey(stage, listings, [*patients, text_secret("a patient's name", NAME), *secrets_of(keys)])
+            secrets = [*patients, text_secret("a patient's name", NAME), *secrets_of(keys)]
+            yield Journey(stage, listings, secrets, everything_shown(stage, fichier))
 
 
 def secrets_of(keys: list[Secret]) -> list[Secret]:
@@ -116,15 +125,23 @@ def test_nothing_is_readable_in_the_files_of_the_box(journey: Journey) -> None:
 def test_what_was_searched_for_was_there_to_be_found(journey: Journey) -> None:
     """The same search, in the practice's own folders and the directory of keys, finds every one."""
     stage = journey.stage
-    found = " ".join(in_files(stage.paths.practice, journey.secrets) + in_files(stage.paths.keys, journey.secrets))
-    own = {path.name for path in stage.paths.keys.rglob("*")}
-    for secret in journey.secrets:
-        assert secret.name in found or secret.name not in own | {"a patient's name"}, secret.name
-    assert sum("NIR" in find for find in found.split("/")) >= 1
+    found = [*in_files(stage.paths.practice, journey.secrets), *in_files(stage.paths.keys, journey.secrets)]
+    named = {find.rpartition(": ")[2] for find in found}
+    others = {"a patient's name", "a private key", "oct-password", "pseudonym.key", "fichier-ids.key"}
+    assert named >= {nir_secret(nir).name for nir in PATIENTS} | others
 
 
 def test_nothing_is_readable_in_lists_and_pages(journey: Journey) -> None:
-    assert finds("listings", journey.stage.listed.encode(), journey.secrets) == []  # type: ignore[attr-defined]
+    assert "cabinet.b2" in journey.shown
+    assert finds("listings", journey.shown.encode(), journey.secrets) == []
+
+
+def test_the_address_of_the_concentrator_is_told_to_nobody(journey: Journey) -> None:
+    stage = journey.stage
+    address = f"127.0.0.1:{stage.ports['concentrator']}"
+    told = b"".join(path.read_bytes() for path in (*stage.logs.glob("[!c]*.log"), stage.paths.board))
+    assert address not in journey.shown
+    assert address.encode() not in told
 
 
 def test_nothing_is_readable_in_process_listings(journey: Journey) -> None:
