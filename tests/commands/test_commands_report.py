@@ -62,8 +62,8 @@ def test_it_has_every_section(text: str) -> None:
 
 def test_it_tells_what_is_so(text: str, bench: KeeperBench) -> None:
     certificate = x509.load_der_x509_certificate(bench.pki.certificate("box-seal"))
-    size = certificate.public_key().key_size  # type: ignore[union-attr]
-    assert f"| box-seal.pem | RSA {size} | {certificate.not_valid_after_utc:%d/%m/%Y} |" in text
+    curve = certificate.public_key().curve.name  # type: ignore[union-attr]
+    assert f"| box-seal.pem | {curve} | {certificate.not_valid_after_utc:%d/%m/%Y} |" in text
     assert "| keeper/pseudonym.key | 0644 | à corriger |" in text
     assert "| keeper/box-seal.key | 0600 | son seul service |" in text
     assert "| ruptures | aucune |" in text
