@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import socket
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from gateway.commands.sections import DEFAULT, read_paths
 from gateway.errors import Deferred, Refused, Scope
@@ -47,6 +48,16 @@ def ask(arguments: argparse.Namespace, question: Row) -> Row:
     if not told["ok"]:
         raise Refused(told["code"], told["text"])
     return told
+
+
+def create(path: Path) -> TextIO:
+    """A new text file that its owner alone can read; Refused where there is one, or where none can be made."""
+    try:
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")
+    except FileExistsError:
+        raise Refused("CMD-011", f"{path} existe déjà.") from None
+    except OSError as error:
+        raise Refused("CMD-012", f"{path} ne peut pas être écrit : {error.strerror}.") from None
 
 
 def print_rows(arguments: argparse.Namespace, rows: Sequence[Row], columns: Sequence[tuple[str, str]]) -> int:

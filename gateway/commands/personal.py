@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gateway.commands.keeper import Row, aligned, ask, common, print_rows, reason
+from gateway.commands.keeper import Row, aligned, ask, common, create, print_rows, reason
 from gateway.errors import Refused
 from gateway.follow.timeline import PART_WORDS
 from gateway.formats.words import day, euros, plural
@@ -86,7 +85,7 @@ def export_person(arguments: argparse.Namespace) -> int:
     told = ask(arguments, question)
     told.pop("ok")
     for path, text in zip(paths, (json.dumps(told, ensure_ascii=False, indent=1), _in_words(told)), strict=True):
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+        with create(path) as out:
             out.write(text + "\n")
         print(path)
     return 0

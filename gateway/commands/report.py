@@ -19,10 +19,10 @@ from typing import Any
 
 from gateway.book.board import BoardReader
 from gateway.book.moves import utc_now
-from gateway.commands.keeper import ask, common
+from gateway.commands.keeper import ask, common, create
 from gateway.commands.sections import read_paths
 from gateway.config import Paths
-from gateway.errors import Refused, Trouble
+from gateway.errors import Trouble
 from gateway.process import machine
 
 UNKNOWN = "non établi"
@@ -57,11 +57,8 @@ def write_security(arguments: argparse.Namespace) -> int:
         print(text)
         return 0
     path = Path(arguments.out)
-    try:
-        with path.open("x", encoding="utf-8") as out:
-            out.write(text)
-    except FileExistsError:
-        raise Refused("CMD-011", f"{path} existe déjà.") from None
+    with create(path) as out:
+        out.write(text)
     print(path)
     return 0
 

@@ -20,6 +20,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from gateway.commands.keeper import create
 from gateway.commands.sections import DEFAULT, SERVICES, read_paths
 from gateway.config import Paths
 from gateway.disk import sync_directory
@@ -54,7 +55,12 @@ def wipe_box(arguments: argparse.Namespace) -> int:
             f"Journal de preuve : {plural(_export(paths, Path(arguments.journal)), 'ligne')} dans {arguments.journal}."
         )
     for title, place, act in _steps(paths, config):
-        print(f"{title} : {plural(act(place), 'fichier')} ({place}).", flush=True)
+        try:
+            count = act(place)
+        except OSError as error:
+            text = f"{error.filename} ne peut pas être détruit : {error.strerror}. L'effacement est à recommencer."
+            raise Refused("WIP-004", text, Scope.BOX) from None
+        print(f"{title} : {plural(count, 'fichier')} ({place}).", flush=True)
     print(_remains(paths))
     return 0
 
@@ -88,7 +94,9 @@ def _running(config: Path) -> Iterator[str]:
         with suppress(OSError):
             words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
             given = words[words.index("--config") + 1] if "--config" in words[:-1] else str(DEFAULT)
-            if Path(given) != config or not any(Path(word).name in ("gateway", "__main__.py") for word in words):
+            if Path(given).resolve() != config.resolve() or not any(
+                Path(word).name in ("gateway", "__main__.py") for word in words
+            ):
                 continue
             if "run" in words[:-1] and (name := words[words.index("run") + 1]) in SERVICES:
                 yield name
@@ -120,10 +128,8 @@ def _confirm(paths: Paths, given: str) -> None:
 
 def _export(paths: Paths, out: Path) -> int:
     """The evidence chain as JSON lines ``seq``, ``text``, ``hash``, as docs/formats.md has them; its length."""
-    if out.exists():
-        raise Refused("CMD-011", f"{out} existe déjà.")
     count = 0
-    with closing(sqlite3.connect(paths.book / "book.db")) as book, out.open("x", encoding="utf-8") as lines:
+    with closing(sqlite3.connect(paths.book / "book.db")) as book, create(out) as lines:
         for seq, text, digest in book.execute(EVIDENCE):
             lines.write(json.dumps({"seq": seq, "text": text, "hash": digest.hex()}, ensure_ascii=False) + "\n")
             count += 1

@@ -77,7 +77,9 @@ def test_all_that_is_known_of_a_patient(bench: KeeperBench, tmp_path: Path, type
         assert (facture.number in text) is (facture.nir == NIR)
         assert facture.nir[:13] not in document + text
     assert (tmp_path / "acces.json").stat().st_mode & 0o077 == 0
-    assert gateway(bench, "export", "--nir-file", "-", str(tmp_path / "acces"), typed=typed).returncode == 65
+    for out in (tmp_path / "acces", tmp_path / "nowhere" / "acces"):
+        refused = gateway(bench, "export", "--nir-file", "-", str(out), typed=typed)
+        assert (refused.returncode, "CMD-01" in refused.stderr) == (65, True), refused.stderr
 
 
 def test_a_nir_from_a_file(bench: KeeperBench, tmp_path: Path) -> None:

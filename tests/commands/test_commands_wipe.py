@@ -107,6 +107,20 @@ def test_a_wipe_that_was_cut_is_done_again(bench: KeeperBench, monkeypatch: pyte
     assert box(bench) == []
 
 
+def test_what_cannot_be_removed_is_named(bench: KeeperBench) -> None:
+    key = bench.stage.paths.key("keeper", "box-seal.key")
+    stuck = subprocess.run(["chattr", "+i", str(key)], capture_output=True)
+    if stuck.returncode:
+        pytest.skip("no immutable files here")
+    try:
+        done = run(bench, "--yes", "box-0001")
+    finally:
+        subprocess.run(["chattr", "-i", str(key)], check=True)
+    assert (done.returncode, "WIP-004" in done.stderr, str(key) in done.stderr) == (65, True, True)
+    assert run(bench, "--yes", "box-0001").returncode == 0
+    assert box(bench) == []
+
+
 def test_keys_are_overwritten_before_they_are_removed(bench: KeeperBench) -> None:
     """A second name of the same inode shows what is left of it."""
     key = bench.stage.paths.key("keeper", "box-seal.key")

@@ -16,7 +16,7 @@ from gateway.book.moves import Book
 from gateway.book.retention import COPIES, intents
 from gateway.journal.chain import first_break
 
-FICHIERS = 40
+FICHIERS = 15
 
 
 def proven(bench: KeeperBench) -> list[str]:
