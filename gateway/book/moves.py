@@ -236,7 +236,10 @@ class Book:
 
     def named_parts(self) -> set[str]:
         """Digests of all parts that some row names."""
-        rows = self._rows("SELECT digest FROM parts UNION SELECT delivery FROM returns UNION SELECT id FROM returns")
+        rows = self._rows(
+            "SELECT digest FROM parts UNION SELECT delivery FROM returns"
+            " UNION SELECT id FROM returns WHERE destroyed = '' OR kind IN ('receipt', 'arl')"
+        )
         return {row["digest"] for row in rows}
 
     def journal(self, fichier: str = "", chain: str = EVIDENCE) -> Iterator[Row]:

@@ -86,13 +86,21 @@ class Parts:
         """Open a part for reading."""
         return self.file(digest).open("rb")
 
-    def remove(self, digest: str) -> None:
-        """Destroy a part that no row names any more."""
-        self.file(digest).unlink(missing_ok=True)
+    def destroy(self, digests: Collection[str]) -> bool:
+        """Remove parts that no row names any more, durably; False, and nothing done, while one of them still lies in a
+        door: its bytes would stay."""
+        files = [file for file in map(self.file, digests) if file.exists()]
+        if any(file.stat().st_nlink > 1 for file in files):
+            return False
+        for file in files:
+            file.unlink()
+        sync_directory(self.path)
+        return True
 
     def sweep(self, named: Collection[str]) -> int:
         """Remove what no row names; the number removed."""
         orphans = [file for file in self.path.iterdir() if file.name not in named]
         for orphan in orphans:
             orphan.unlink()
+        sync_directory(self.path)
         return len(orphans)

@@ -231,6 +231,16 @@ MIGRATIONS = (
         at      TEXT NOT NULL
     ) STRICT;
     """,
+    """
+    ALTER TABLE fichiers ADD COLUMN sent TEXT NOT NULL DEFAULT '';       -- when it last was
+    ALTER TABLE fichiers ADD COLUMN destroyed TEXT NOT NULL DEFAULT '';  -- its sealed copies, when
+    ALTER TABLE returns ADD COLUMN destroyed TEXT NOT NULL DEFAULT '';
+
+    CREATE TABLE destroying (
+        object TEXT PRIMARY KEY,                 -- what is being destroyed and not yet proven to be
+        fact   TEXT NOT NULL                     -- the journal row to be written then, JSON
+    ) STRICT;
+    """,
 )
 
 
@@ -242,14 +252,15 @@ def open_book(path: Path) -> sqlite3.Connection:
 def open_durable(path: Path, migrations: tuple[str, ...], *, one_thread: bool = True) -> sqlite3.Connection:
     """Open or make a database whose every commit lasts; applies missing migrations, one transaction each.
 
-    WAL with synchronous=FULL, because NORMAL syncs nothing at commit.  Without ``one_thread`` its one user at a
-    time may be on any thread.
+    WAL with synchronous=FULL, because NORMAL syncs nothing at commit; what is deleted is overwritten.  Without
+    ``one_thread`` its one user at a time may be on any thread.
     """
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=one_thread)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA secure_delete=ON")
     connection.execute("PRAGMA busy_timeout=10000")
     migrate(connection, migrations)
     return connection

@@ -16,7 +16,7 @@ from typing import Any
 from gateway.book.inspection import Authority, inspect
 from gateway.book.proofs import Wanted
 from gateway.book.segments import names
-from gateway.commands.practice import _common, ask
+from gateway.commands.keeper import ask, common
 from gateway.envelope.certificates import load_certificates, load_lists
 from gateway.errors import Refused, Scope
 from gateway.formats.words import plural
@@ -31,7 +31,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add ``journal`` and its verbs."""
     journal = subparsers.add_parser("journal", help="le journal : le vérifier, le lire")
     verbs = journal.add_subparsers(dest="verb_of_journal", required=True)
-    verify = _common(verbs.add_parser("verify", help="recalculer les chaînes et contrôler tout ce qui est signé"))
+    verify = common(verbs.add_parser("verify", help="recalculer les chaînes et contrôler tout ce qui est signé"))
     verify.add_argument("--directory", type=Path, metavar="RÉPERTOIRE", help="une copie des segments")
     verify.add_argument("--trust", type=Path, nargs="+", default=[], metavar="RACINE")
     verify.add_argument("--chain", type=Path, nargs="+", default=[], metavar="CERTIFICATS", help="intermédiaires")
@@ -39,7 +39,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     verify.add_argument("--tsa", type=Path, nargs="+", default=[], metavar="CERTIFICATS", help="autorité d'horodatage")
     verify.add_argument("--receipts", type=Path, nargs="+", default=[], metavar="REÇU", help="reçus signés par l'OCT")
     verify.set_defaults(act=verify_journal)
-    show = _common(verbs.add_parser("show", help="les lignes d'une chaîne"))
+    show = common(verbs.add_parser("show", help="les lignes d'une chaîne"))
     show.add_argument("--chain", choices=CHAINS, default=EVIDENCE)
     show.add_argument("--fichier", default="", metavar="ID")
     show.add_argument("--since", default="", metavar="MOMENT", help="AAAA-MM-JJ ou plus précis, UTC")

@@ -16,6 +16,7 @@ from typing import Any
 from gateway.card.proof import change_message
 from gateway.commands import practice
 from gateway.commands.card import bounded, prove
+from gateway.commands.keeper import ask
 from gateway.commands.sections import DEFAULT
 from gateway.config import read_document, write_toml
 
@@ -45,21 +46,21 @@ def show(arguments: argparse.Namespace) -> int:
     """The mandates and the signers, or the tables to be edited."""
     if not arguments.toml:
         return practice.list_mandates(arguments)
-    print(write_toml({"keeper": practice.ask(arguments, {"op": "declared"})["tables"]}), end="")
+    print(write_toml({"keeper": ask(arguments, {"op": "declared"})["tables"]}), end="")
     return 0
 
 
 def change_tables(arguments: argparse.Namespace) -> int:
     """Propose the tables of a file, show what changes, have the card prove it; 65 where it is refused."""
     tables = read_document(arguments.file, ("keeper",)).get("keeper", {})
-    told = practice.ask(arguments, {"op": "propose", "tables": tables})
+    told = ask(arguments, {"op": "propose", "tables": tables})
     if not arguments.json:
         _print(told)
     message = change_message(
         told["box"], bytes.fromhex(told["challenge"]), bytes.fromhex(told["before"]), bytes.fromhex(told["after"])
     )
     contents, signature = prove(arguments, message)
-    done = practice.ask(arguments, {
+    done = ask(arguments, {
         "op": "prove", "challenge": told["challenge"], "signature": b64encode(signature).decode(),
         "certificate": b64encode(contents.authentication.certificate).decode(),
     })  # fmt: skip

@@ -9,15 +9,14 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import socket
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from gateway.book.board import BoardReader
 from gateway.book.moves import utc_now
-from gateway.commands.sections import DEFAULT, SECTIONS, read_paths
+from gateway.commands.keeper import ask, common, print_rows, reason
+from gateway.commands.sections import SECTIONS, read_paths
 from gateway.config import read_document, read_section
 from gateway.errors import Deferred, Refused, Scope
 from gateway.follow.figures import read_facts
@@ -36,29 +35,23 @@ def register(subparsers: Any) -> None:
         "factures": (list_factures, "les factures et leurs règlements"),
     }
     for name, (act, words) in listings.items():
-        parser = _common(subparsers.add_parser(name, help=words))
+        parser = common(subparsers.add_parser(name, help=words))
         parser.set_defaults(act=act)
-    show = _common(subparsers.add_parser("show", help="la vie d'un fichier"))
+    show = common(subparsers.add_parser("show", help="la vie d'un fichier"))
     show.add_argument("id")
     show.set_defaults(act=show_fichier)
-    submit = _common(subparsers.add_parser("submit", help="remettre un fichier"))
+    submit = common(subparsers.add_parser("submit", help="remettre un fichier"))
     submit.add_argument("file")
     submit.set_defaults(act=submit_file)
     for op, words in (("resend", "renvoyer"), ("hold", "retenir"), ("release", "libérer")):
-        parser = _common(subparsers.add_parser(op, help=f"{words} un fichier"))
+        parser = common(subparsers.add_parser(op, help=f"{words} un fichier"))
         parser.add_argument("id")
-        parser.add_argument("--why", default="", metavar="RAISON")
+        reason(parser)
         parser.set_defaults(act=ask_about_one, op=op)
-    returns = _common(subparsers.add_parser("returns", help="les retours ; redeliver les remet à disposition"))
+    returns = common(subparsers.add_parser("returns", help="les retours ; redeliver les remet à disposition"))
     returns.add_argument("action", nargs="?", choices=("list", "redeliver"), default="list")
     returns.add_argument("--since", default="", metavar="AAAA-MM-JJ")
     returns.set_defaults(act=list_returns)
-
-
-def _common(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument("--config", default=str(DEFAULT), metavar="FICHIER")
-    parser.add_argument("--json", action="store_true", help="sortie JSON")
-    return parser
 
 
 # -- reading the board
@@ -74,23 +67,6 @@ def _read(rows: Any, *given: Any) -> Any:
         return rows(*given)
     except FileNotFoundError:
         raise Deferred("BOX-003", "La passerelle redémarre ou n'est pas lancée : pas de tableau.", Scope.BOX) from None
-
-
-def _print(arguments: argparse.Namespace, rows: Sequence[Row], columns: Sequence[tuple[str, str]]) -> int:
-    """Rows as JSON, or as a table of the given (title, key) columns."""
-    if arguments.json:
-        print(json.dumps(rows, ensure_ascii=False, indent=1))
-        return 0
-    lines = [[title for title, _ in columns], *([str(row[key]) for _, key in columns] for row in rows)]
-    for line in _aligned(lines):
-        print(line)
-    return 0
-
-
-def _aligned(lines: list[list[str]]) -> Iterable[str]:
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    for line in lines:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
 
 
 def show_status(arguments: argparse.Namespace) -> int:
@@ -114,7 +90,7 @@ def list_fichiers(arguments: argparse.Namespace) -> int:
         row["words"], row["short"], row["euros"] = fichier_words(row), row["id"][:8], euros(row["total"])
     columns = (("id", "short"), ("reçu", "received"), ("nom", "name"), ("lots", "lots"), ("total", "euros"),
                ("état", "state"), ("où il en est", "words"))  # fmt: skip
-    return _print(arguments, rows, columns)
+    return print_rows(arguments, rows, columns)
 
 
 def list_lots(arguments: argparse.Namespace) -> int:
@@ -125,7 +101,7 @@ def list_lots(arguments: argparse.Namespace) -> int:
         row["word"] = _ARL[row["arl"]] + (f" : {row['arl_code']} {row['arl_text']}" if row["arl_code"] else "")
     columns = (("fichier", "short"), ("lot", "number"), ("destination", "destination"), ("date", "date"),
                ("factures", "factures"), ("demandé", "total"), ("ARL", "word"))  # fmt: skip
-    return _print(arguments, rows, columns)
+    return print_rows(arguments, rows, columns)
 
 
 _ARL = {"": "attendu", "positive": "positif", "negative": "négatif"}
@@ -140,7 +116,7 @@ def list_factures(arguments: argparse.Namespace) -> int:
             row[f"{part}_word"] = f"{euros(row[part])} {_PART[row[f'{part}_state']]}" if row[part] else "–"
     columns = (("facture", "number"), ("lot", "lot_number"), ("soins", "care_date"), ("AMO", "amo_word"),
                ("AMC", "amc_word"), ("rejet", "reject_text"))  # fmt: skip
-    return _print(arguments, rows, columns)
+    return print_rows(arguments, rows, columns)
 
 
 def show_fichier(arguments: argparse.Namespace) -> int:
@@ -183,14 +159,14 @@ def list_mandates(arguments: argparse.Namespace) -> int:
     names = {row["holder"]: row["name"] for row in told["practitioners"]}
     for row in told["mandates"]:
         row["name"], row["now"] = names[row["holder"]], "oui" if row["in_force"] else "non"
-    _print(arguments, told["mandates"], (
+    print_rows(arguments, told["mandates"], (
         ("nom", "name"), ("porteur", "holder"), ("émetteur", "emitter"), ("rôle", "role"), ("du", "since"),
         ("au", "until"), ("aujourd'hui", "now"),
     ))  # fmt: skip
     print()
     columns = (("a signé", "name"), ("porteur", "holder"), ("valable du", "since"), ("au", "until"),
                ("certificat", "certificate"))  # fmt: skip
-    return _print(arguments, told["signers"], columns)
+    return print_rows(arguments, told["signers"], columns)
 
 
 def submit_file(arguments: argparse.Namespace) -> int:
@@ -232,21 +208,4 @@ def list_returns(arguments: argparse.Namespace) -> int:
         print(f"{told['returns']} retours remis à disposition.")
         return 0
     columns = (("arrivé", "arrived"), ("sorte", "kind"), ("nom", "name"), ("octets", "size"), ("relevé", "picked"))
-    return _print(arguments, _read(_board(arguments).returns), columns)
-
-
-def ask(arguments: argparse.Namespace, question: Row) -> Row:
-    """One question to the keeper; Refused in its own words."""
-    path = read_paths(Path(arguments.config)).socket("admin")
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(60)
-            connection.connect(str(path))
-            connection.sendall(json.dumps(question, default=str).encode() + b"\n")
-            with connection.makefile("rb") as answers:
-                told: Row = json.loads(answers.readline())
-    except (OSError, ValueError) as error:  # nobody there, or gone before the answer
-        raise Deferred("CMD-009", f"Le gardien du livre ne répond pas ({error}).", Scope.BOX) from None
-    if not told["ok"]:
-        raise Refused(told["code"], told["text"])
-    return told
+    return print_rows(arguments, _read(_board(arguments).returns), columns)

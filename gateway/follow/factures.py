@@ -10,6 +10,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from gateway.book.moves import Book
+from gateway.formats.masking import without_nir
 from gateway.formats.noemie import Part, Return, ReturnedFacture
 
 
@@ -47,11 +48,11 @@ def _find(book: Book, emitter: str, facture: ReturnedFacture) -> sqlite3.Row | N
 
 def _settle_one(book: Book, row: sqlite3.Row, facture: ReturnedFacture, at: str) -> None:
     amo, amc = _part(facture.amo, row, "amo"), _part(facture.amc, row, "amc")
-    rejects = facture.rejects
+    rejects, words = facture.rejects, " / ".join(reject.label for reject in facture.rejects)
     book.connection.execute(
         "UPDATE factures SET amo_state = ?, amo_paid = ?, amc_state = ?, amc_paid = ?, reject_code = ?,"
         " reject_text = ?, settled = ? WHERE fichier = ? AND lot = ? AND rank = ?",
-        (*amo, *amc, rejects[0].code if rejects else "", " / ".join(reject.label for reject in rejects), at,
+        (*amo, *amc, rejects[0].code if rejects else "", without_nir(words), at,
          row["fichier"], row["lot"], row["rank"]),
     )  # fmt: skip
     book.record(

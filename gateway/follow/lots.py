@@ -11,6 +11,7 @@ from collections.abc import Callable
 from gateway.book.moves import Book
 from gateway.formats.arl import Arl
 from gateway.formats.findings import Report
+from gateway.formats.masking import without_nir
 
 
 def register(book: Book, fichier: str, report: Report, pseudonym: Callable[[str], str]) -> None:
@@ -59,6 +60,6 @@ def acknowledge(book: Book, arl: Arl) -> bool:
     if row["arl"] != "negative":
         book.connection.execute(
             "UPDATE lots SET arl = ?, arl_code = ?, arl_text = ?, arl_at = ? WHERE fichier = ? AND rank = ?",
-            (arl.verdict, arl.code, arl.text, arl.at, row["fichier"], row["rank"]),
+            (arl.verdict, arl.code, without_nir(arl.text), arl.at, row["fichier"], row["rank"]),
         )
     return True

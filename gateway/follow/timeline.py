@@ -25,6 +25,7 @@ EVENTS: Mapping[str, str] = {
     "release": "Remis en route",
     "acknowledge": "ARL reçu",
     "settle": "Retour d'un payeur reçu",
+    "destroy": "Détruit au terme de sa durée",
 }
 """What happened, by the verb of a journal row; a verb not listed is shown as it is."""
 

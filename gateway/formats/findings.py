@@ -13,6 +13,7 @@ from typing import Literal
 
 from gateway.formats import canonical, words
 from gateway.formats.canonical import Sentence, Short
+from gateway.formats.masking import without_nir
 
 Severity = Literal["blocks", "warns", "says"]
 Kind = Literal["b2", "documents", "noemie", "unknown"]
@@ -144,7 +145,8 @@ class Findings:
                 return
             self._said.add(code)
         if len(self._listed) < MOST_FINDINGS:
-            text = rule.text.format(**{name: words.printable(str(fact)) for name, fact in facts.items()})
+            told = {name: without_nir(words.printable(str(fact))) for name, fact in facts.items()}
+            text = rule.text.format(**told)
             self._listed.append(Finding(record, position, code, text, grave))
         else:
             self._unlisted += 1

@@ -1,7 +1,8 @@
 """The keeper's child that reads hostile bytes: ``python -I -m gateway.formats.sandbox``.
 
-Bytes on standard input, one JSON writing on standard output, nothing else: a ``Report`` (default) or, with
-``--as return``, a ``Return``.  Exit 0 whatever the bytes are.
+Bytes on standard input, one JSON writing on standard output, nothing else: a ``Report`` (default); with
+``--as return`` a ``Return``; with ``--as facture --lot N --facture N`` that one facture, ``Revealed``.
+Exit 0 whatever the bytes are.
 Rule 1: everything is imported first; then limits close the door behind us: no file nor socket can be opened
 any more (RLIMIT_NOFILE 0), nothing written to a file, no process started, no core, bounded memory and time.
 Rule 2: the input lies in one anonymous mapping, is bounded, and is never copied whole.
@@ -17,7 +18,7 @@ import os
 import resource
 import sys
 
-from gateway.formats import b2, kinds, noemie
+from gateway.formats import b2, b2_reveal, kinds, noemie
 
 MOST_INPUT = 64 * 1024 * 1024
 """Bytes of the largest fichier that is read."""
@@ -59,12 +60,17 @@ def check(data: memoryview, kind: str, profile: str, today: str) -> bytes:
 def main() -> int:
     """Arguments are the keeper's and trusted; standard input is not."""
     parser = argparse.ArgumentParser(prog="gateway.formats.sandbox")
-    parser.add_argument("--as", dest="kind", choices=("fichier", "return"), default="fichier")
+    parser.add_argument("--as", dest="kind", choices=("fichier", "return", "facture"), default="fichier")
+    parser.add_argument("--lot", type=int, default=0)
+    parser.add_argument("--facture", type=int, default=0)
     parser.add_argument("--profile", choices=b2.PROFILES, default=b2.PROFILES[0])
     parser.add_argument("--today", default="", metavar="YYYY-MM-DD")
     asked = parser.parse_args()
     close_doors()
-    answer = check(read_input(), asked.kind, asked.profile, asked.today)
+    if asked.kind == "facture":
+        answer = b2_reveal.read_facture(read_input(), asked.lot, asked.facture).to_json()
+    else:
+        answer = check(read_input(), asked.kind, asked.profile, asked.today)
     sys.stdout.buffer.write(answer)
     sys.stdout.buffer.flush()
     return 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,11 @@ UNFINISHED = (".tmp", ".part", ".crdownload", "~")
 
 LONGEST_NAME = 200
 """Bytes kept of a practice's file name, so that an id and an ending fit beside it."""
+
+REASON = ".raison.txt"
+"""What the reason beside a refused file is called."""
+
+_PROCESSED = re.compile(r"([0-9a-f]{32})_.")
 
 Look = tuple[int, int, int]
 
@@ -70,7 +76,7 @@ class PracticeFolder:
 
     def refuse(self, file: Path, name: str, reason: str) -> None:
         """Move a file to ``refused/`` with the reason beside it."""
-        (self.refused / f"{name}.raison.txt").write_text(reason, encoding="utf-8")
+        (self.refused / f"{name}{REASON}").write_text(reason, encoding="utf-8")
         with suppress(FileNotFoundError):
             file.rename(self.refused / name)
 
@@ -78,6 +84,21 @@ class PracticeFolder:
         """The box or the OCT refused what was processed already."""
         for file in self.processed.glob(f"{fichier}_*"):
             self.refuse(file, file.name, reason)
+
+    def empty(self, before: float, spared: Callable[[str], bool]) -> int:
+        """Remove what came into ``processed/`` and ``refused/`` before ``before`` (Unix seconds); how many files.
+
+        The time is that of the inode, since a rename keeps the practice's own.  What the box did not put there
+        stays, and in ``processed/`` what belongs to a fichier that is ``spared``.
+        """
+        gone = [file for file in self.processed.iterdir()
+                if (found := _PROCESSED.match(file.name)) and not spared(found[1])]  # fmt: skip
+        for reason in self.refused.glob(f"*{REASON}"):
+            gone += [reason.with_name(reason.name.removesuffix(REASON)), reason]
+        old = [file for file in gone if file.is_file() and file.stat(follow_symlinks=False).st_ctime < before]
+        for file in old:
+            file.unlink(missing_ok=True)  # the practice may take it away at any moment
+        return len(old)
 
     # -- receipts
 

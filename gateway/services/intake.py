@@ -13,7 +13,9 @@ import hashlib
 import hmac
 import json
 import socket
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,6 +36,8 @@ from gateway.process.keyring import read_certificate, read_key, read_secret
 from gateway.process.runtime import Runtime
 
 WORD_LIMIT = 1 << 20
+EMPTYING_S = 3600.0
+UNDER_WAY = "SELECT id FROM fichiers WHERE state NOT IN ('INTEGRATED', 'REFUSED')"
 ID_LENGTH = 32
 """Hex digits of a fichier's id: 128 bits of a keyed hash."""
 
@@ -46,6 +50,7 @@ class IntakeSettings:
     max_bytes: int = setting(64 << 20, "taille maximale d'un fichier, en octets")
     host: str = setting("127.0.0.1", "adresse de dépôt HTTP")
     port: int = setting(8780, "port de dépôt HTTP")
+    keep_days: int = setting(30, "jours au bout desquels processed/ et refused/ sont vidés ; 0 : jamais")
 
 
 class Deposit:
@@ -93,6 +98,7 @@ class Intake:
         self.board = BoardReader(paths.board)
         self._secret = read_secret(paths.key("intake", "fichier-ids.key"))
         self._recipients = [read_certificate(paths.trust / f"{name}.pem") for name in ("box-seal", "recovery")]
+        self._next_emptying = 0.0
         self._delivery = (
             read_certificate(paths.trust / "box-delivery.pem"),
             read_key(paths.key("intake", "box-delivery.key")),
@@ -120,6 +126,16 @@ class Intake:
             kind, key, number = name.split(".", 2)
             {"word": self._show_word, "return": self._deliver}[kind](name, key, number)
             self.runtime.alive()
+
+    def empty(self) -> None:
+        """Once an hour: what has lain in ``processed/`` and ``refused/`` for ``keep_days`` goes, unless its fichier is
+        still under way; without a board nobody can tell, and nothing goes."""
+        if not self.settings.keep_days or time.monotonic() < self._next_emptying:
+            return
+        with suppress(FileNotFoundError):
+            under_way = {row["id"] for row in self.board.rows(UNDER_WAY)}
+            self.folder.empty(time.time() - self.settings.keep_days * 86400, under_way.__contains__)
+        self._next_emptying = time.monotonic() + EMPTYING_S
 
     def _receive(self, taken: Path) -> None:
         """Seal a file into the door; one that changed meanwhile is left for the next look."""
@@ -200,6 +216,7 @@ async def run(runtime: Runtime, paths: Paths, settings: IntakeSettings) -> None:
     async def look() -> None:
         while not runtime.stop.is_set():
             intake.look()
+            intake.empty()
             runtime.alive()
             await runtime.pause(settings.poll_s)
 

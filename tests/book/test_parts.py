@@ -42,5 +42,17 @@ def test_sweep_keeps_what_is_named(tmp_path: Path) -> None:
     assert parts.sweep({kept.digest}) == 2
     assert parts.file(kept.digest).exists()
     assert not parts.file(orphan.digest).exists()
-    parts.remove(kept.digest)
-    parts.remove(kept.digest)
+    assert parts.destroy([kept.digest])
+    assert parts.destroy([kept.digest])
+    assert not parts.file(kept.digest).exists()
+
+
+def test_what_still_lies_in_a_door_is_not_called_destroyed(tmp_path: Path) -> None:
+    parts = make(tmp_path)
+    offered, other = parts.add_bytes(b"offered"), parts.add_bytes(b"other")
+    (tmp_path / "link").hardlink_to(parts.file(offered.digest))
+    assert not parts.destroy([other.digest, offered.digest])
+    assert parts.file(other.digest).exists()
+    (tmp_path / "link").unlink()
+    assert parts.destroy([other.digest, offered.digest])
+    assert list(parts.path.iterdir()) == []

@@ -11,6 +11,7 @@ import pytest
 from b2_edits import SAMPLES, TWO_LOTS
 
 from gateway.formats import noemie
+from gateway.formats.b2_reveal import NOTHING, Revealed, read_facture
 from gateway.formats.findings import Report
 from gateway.formats.kinds import check_fichier
 from gateway.formats.noemie_values import Return
@@ -39,6 +40,12 @@ def test_a_fichier_gives_the_report() -> None:
     assert Report.from_json(answer(TWO_LOTS)) == check_fichier(TWO_LOTS)
     assert Report.from_json(answer(TWO_LOTS, "--profile", "mutsante")).blocked
     assert "B2-037" in {one.code for one in Report.from_json(answer(TWO_LOTS, "--today", "2020-01-01")).findings}
+
+
+def test_one_facture_gives_its_fields_and_nothing_else() -> None:
+    told = Revealed.from_json(answer(TWO_LOTS, "--as", "facture", "--lot", "2", "--facture", "1"))
+    assert told == read_facture(TWO_LOTS, 2, 1) != NOTHING
+    assert Revealed.from_json(answer(TWO_LOTS, "--as", "facture", "--lot", "9", "--facture", "1")) == NOTHING
 
 
 def test_a_return_gives_its_reading() -> None:

@@ -134,3 +134,17 @@ def test_once_whatever_step_a_crash_cuts(
     folder.deliver("r1", "a.noe", body())
     assert [name for name in os.listdir(folder.inbox) if name != ".delivering"] == ["a.noe"]
     assert (folder.inbox / "a.noe").read_bytes() == b"NOEMIE"
+
+
+def test_processed_and_refused_are_emptied_of_what_is_old_and_ours(folder: PracticeFolder) -> None:
+    ours, spared, odd = (folder.processed / name for name in (f"{'a' * 32}_x.b2", f"{'b' * 32}_y.b2", "liste.txt"))
+    refused, theirs = folder.refused / "z.b2", folder.refused / "note.txt"
+    for file in (ours, spared, odd, refused, theirs):
+        file.write_bytes(b"x")
+        os.utime(file, (0, 0))  # the practice's own time, kept by a rename: not what counts
+    folder.refuse(refused, "z.b2", "INT-001\n")
+    now = ours.stat().st_ctime
+    assert folder.empty(now - 60, {"b" * 32}.__contains__) == 0
+    assert folder.empty(now + 60, {"b" * 32}.__contains__) == 3
+    assert sorted(file.name for file in folder.processed.iterdir()) == [f"{'b' * 32}_y.b2", "liste.txt"]
+    assert [file.name for file in folder.refused.iterdir()] == ["note.txt"]

@@ -94,7 +94,7 @@ class Route:
         delay = self._settings.refused_s if self._refused else delay
         delay *= random.uniform(0.8, 1.2)  # noqa: S311 - spreads boxes over time, hides nothing
         self._next_try = now + delay
-        text = WORDS.get(trouble.code, trouble.text)
+        text = WORDS.get(trouble.code, self._settings.hidden(trouble.text))
         self._tell(trouble.code, f"{text.rstrip('.')} ; {self.detour}" if self.detour else text, delay)
 
     def _tell(self, code: str, text: str, delay: float) -> None:

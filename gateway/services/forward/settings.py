@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from gateway.config import setting
 from gateway.errors import Refused, Scope
+
+HIDDEN = "(adresse masquée)"
+
+_GROUPS = r"[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4})*"
+_V4, _V6 = r"\d{1,3}(?:\.\d{1,3}){3}", rf"(?:{_GROUPS})?::(?:{_GROUPS})?|[0-9A-Fa-f]{{1,4}}(?::[0-9A-Fa-f]{{1,4}}){{7}}"
+_IP = re.compile(rf"(?<![\w.:])(?:(?:{_V4})(?::\d+)?|\[(?:{_V6})\](?::\d+)?|(?:{_V6}))(?![\w.:])")
 
 
 @dataclass(frozen=True)
@@ -47,11 +54,20 @@ class ForwardSettings:
     @property
     def every_address(self) -> list[tuple[str, int]]:
         """(host, port) of the OCT, the usual one first; Refused FWD-001 (scope box) for what is none."""
-        return [(self.host, self.port), *(_address(text) for text in self.addresses)]
+        return [(self.host, self.port), *(_address(n, text) for n, text in enumerate(self.addresses, start=1))]
+
+    def hidden(self, text: str) -> str:
+        """``text`` without the addresses of the OCT, which are confidential (requirement 210): ours by name, and
+        whatever is written like an IP address."""
+        for host in sorted({host for host, _ in self.every_address} | {self.reserve.host}, key=len, reverse=True):
+            text = re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])(?::\d+)?", HIDDEN, text) if host else text
+        return _IP.sub(HIDDEN, text)
 
 
-def _address(text: str) -> tuple[str, int]:
+def _address(number: int, text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not port.isascii() or not port.isdigit():
-        raise Refused("FWD-001", f"[forward] addresses : « {text} » n'est pas de la forme hôte:port.", Scope.BOX)
+        raise Refused(
+            "FWD-001", f"[forward] addresses : la valeur n° {number} n'est pas de la forme hôte:port.", Scope.BOX
+        )
     return host.strip("[]"), int(port)

@@ -1,7 +1,7 @@
 """The keeper's two sockets: ``status.sock`` for the page, ``admin.sock`` for the command line.
 
 One JSON line in, one JSON line out.  The access list is the mode of each socket; what each may ask is a
-table.  Nothing here returns content.
+table.  Content is returned by *reveal* alone, one facture at a time.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
+from inspect import isawaitable
 from typing import Any
 
 from gateway.book.mandates import TABLES, read_register, signers
@@ -19,38 +20,23 @@ from gateway.book.proofs import Wanted, select
 from gateway.errors import Refused, Trouble
 from gateway.fichier import State, Verb
 from gateway.journal.chain import ACCESS, EVIDENCE
+from gateway.services.keeper.asking import Act, Ask, user_of
+from gateway.services.keeper.asking import fichier_of as _fichier
+from gateway.services.keeper.asking import why_of as _why
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.mandates import today
+from gateway.services.keeper.personal import PERSONAL_ADMIN, PERSONAL_STATUS
+from gateway.services.keeper.retention import check_copies
 from gateway.services.keeper.retracting import drop_signature
 
 LINE_LIMIT = 1 << 16
-Ask = dict[str, Any]
-Act = Callable[[Desk, Ask], dict[str, Any]]
-
-
-def _fichier(desk: Desk, ask: Ask) -> str:
-    """The one fichier whose id starts with what was typed."""
-    prefix = str(ask.get("id", ""))
-    rows = desk.book.connection.execute(
-        "SELECT id FROM fichiers WHERE substr(id, 1, ?) = ?", (len(prefix), prefix)
-    ).fetchall()
-    if not prefix or len(rows) != 1:
-        raise Refused("CMD-001", f"« {prefix} » désigne {len(rows)} fichiers : il en faut un seul.")
-    return str(rows[0]["id"])
-
-
-def _why(ask: Ask) -> str:
-    why = str(ask.get("why", "")).strip()
-    if not why:
-        raise Refused("CMD-002", "Il faut dire pourquoi.")
-    return why
 
 
 def hold(desk: Desk, ask: Ask) -> dict[str, Any]:
     """Start nothing more on a fichier."""
     fichier = _fichier(desk, ask)
     with desk.commit():
-        done = desk.book.hold(fichier, str(ask.get("why") or "Retenu à la demande."), "admin")
+        done = desk.book.hold(fichier, _why(ask) if ask.get("why") else "Retenu à la demande.", "admin")
     desk.take_back(fichier)
     return {"id": fichier, "done": done}
 
@@ -69,6 +55,7 @@ def resend(desk: Desk, ask: Ask) -> dict[str, Any]:
     fichier, why = _fichier(desk, ask), _why(ask)
     row = desk.book.fichier(fichier)
     assert row is not None
+    check_copies(row)
     with desk.commit():
         signed_anew = row["state"] == State.REFUSED and row["signer"]
         fact = {"why": why} | (drop_signature(desk, fichier) if signed_anew else {})
@@ -129,10 +116,10 @@ def mandates(desk: Desk, ask: Ask) -> dict[str, Any]:
 
 ADMIN: Mapping[str, Act] = {
     "hold": hold, "release": release, "resend": resend, "redeliver": redeliver, "verify": verify, "journal": journal,
-    "mandates": mandates,
+    "mandates": mandates, **PERSONAL_ADMIN,
 }  # fmt: skip
-STATUS: Mapping[str, Act] = {}
-"""The page asks nothing of the keeper yet: it reads the board."""
+STATUS: Mapping[str, Act] = {**PERSONAL_STATUS}
+"""What the page asks of the keeper; all else it reads on the board."""
 
 
 def pick_up(desk: Desk, key: str, number: int) -> None:
@@ -151,7 +138,8 @@ async def serve_commands(desk: Desk, listener: socket.socket, acts: Mapping[str,
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             line = await asyncio.wait_for(reader.readline(), 10)
-            writer.write(json.dumps(_answer(desk, acts, line), ensure_ascii=False).encode() + b"\n")
+            told = await _answer(desk, acts, line, user_of(writer.get_extra_info("socket")))
+            writer.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
             await writer.drain()
         except (ConnectionError, TimeoutError, ValueError):
             pass  # the asker went away or never finished its line
@@ -163,13 +151,14 @@ async def serve_commands(desk: Desk, listener: socket.socket, acts: Mapping[str,
     server.close()
 
 
-def _answer(desk: Desk, acts: Mapping[str, Act], line: bytes) -> dict[str, Any]:
+async def _answer(desk: Desk, acts: Mapping[str, Act], line: bytes, peer: str) -> dict[str, Any]:
     try:
         ask = json.loads(line)
         act = acts.get(str(ask.get("op"))) if isinstance(ask, dict) else None
         if act is None:
             raise Refused("CMD-004", "Demande inconnue.")
-        return {"ok": True, **act(desk, ask)}
+        told = act(desk, {**ask, "peer": peer})
+        return {"ok": True, **(await told if isawaitable(told) else told)}
     except json.JSONDecodeError:
         return {"ok": False, "code": "CMD-005", "text": "La demande n'est pas du JSON."}
     except Trouble as trouble:

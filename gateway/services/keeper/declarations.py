@@ -26,7 +26,7 @@ from gateway.envelope.certificates import Use, holder
 from gateway.errors import Refused, Scope
 from gateway.formats.mandate_changes import able, differences, digest, titulaires, unable_words
 from gateway.formats.mandates import Register
-from gateway.services.keeper.commands import Act, Ask
+from gateway.services.keeper.asking import Act, Ask
 from gateway.services.keeper.declared import plain, store
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.mandates import today

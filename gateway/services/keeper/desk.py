@@ -20,6 +20,7 @@ from gateway.book.doors import Door
 from gateway.book.mandates import declare
 from gateway.book.moves import Book
 from gateway.book.parts import Parts
+from gateway.book.retention import CLOSED
 from gateway.config import Paths, setting
 from gateway.errors import Refused, Scope
 from gateway.fichier import State
@@ -27,6 +28,8 @@ from gateway.formats.mandates import RULES, Absence, Card, Emitter, Mandate, Pra
 from gateway.process.runtime import Runtime
 from gateway.services.keeper.declared import stored
 from gateway.services.keeper.keys import Keys, Trust, read_keys, read_trust
+from gateway.services.keeper.limits import RetentionSettings, RevealSettings
+from gateway.services.keeper.persons import Persons
 from gateway.services.keeper.verification import Verification
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -51,6 +54,8 @@ class KeeperSettings:
     cards: tuple[Card, ...] = setting((), "cartes admises, pour qui en déclare : certificate, holder, since, until")
     mandates: tuple[Mandate, ...] = setting((), "qui signe pour quel numéro : holder, emitter, role, since, until")
     absences: tuple[Absence, ...] = setting((), "absences déclarées : holder, since, until")
+    retention: RetentionSettings = setting(RetentionSettings(), "combien de temps chaque chose est gardée")
+    reveal: RevealSettings = setting(RevealSettings(), "combien de factures sont montrées en clair")
 
     def __post_init__(self) -> None:
         if self.mandate_rule not in RULES:
@@ -76,6 +81,7 @@ class Desk:
         )
         self.keys: Keys = read_keys(paths)
         self.trust: Trust = read_trust(paths)
+        self.persons = Persons(paths.book / "years", self.keys.pseudonym)
         self.register = stored(paths.settings) or settings.register()
         self.verification = Verification(paths)
         self.boot = BOOT.read_text().strip()
@@ -163,8 +169,8 @@ class Desk:
     def say(self, fichier: str) -> None:
         """The present word on a fichier for the practice's ``receipts/``."""
         row = self.book.fichier(fichier)
-        if row is None:
-            return
+        if row is None or row["name"] == CLOSED:
+            return  # of a follow-up that is over the practice keeps the last word it had
         rank = self.book.connection.execute("SELECT max(seq) FROM journal WHERE fichier = ?", (fichier,)).fetchone()[0]
         self.counter.put(f"word.{fichier}.{rank}", json.dumps(self._word(row), ensure_ascii=False).encode())
 

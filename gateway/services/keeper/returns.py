@@ -25,6 +25,7 @@ from gateway.fichier import State, Verb
 from gateway.follow.factures import settle
 from gateway.follow.lots import acknowledge
 from gateway.formats.arl import Arl
+from gateway.formats.masking import name_without_nir, without_nir
 from gateway.formats.noemie import Return
 from gateway.formats.receipt import Receipt
 from gateway.formats.returns import ReturnFile, pack, unpack
@@ -74,7 +75,7 @@ async def _take_sent(desk: Desk, name: str) -> None:
     if row is None or (row["transmission"], row["seal"]) != (int(transmission), number):
         return
     with desk.commit():
-        desk.book.move(fichier, Verb.SEND, {"seal": number, "transfer": told})
+        desk.book.move(fichier, Verb.SEND, {"seal": number, "transfer": told}, sent=iso(desk.book.clock()))
 
 
 async def _take_route(desk: Desk, name: str) -> None:
@@ -158,8 +159,8 @@ def _record(desk: Desk, part: Copied, told: ReturnFile, delivery: str, more: dic
     head = told.header
     desk.book.connection.execute(
         INSERT,
-        (part.digest, head.kind, head.name, head.about or "", head.at, iso(desk.book.clock()), delivery,
-         len(told.body)),
+        (part.digest, head.kind, name_without_nir(head.name), head.about or "", head.at, iso(desk.book.clock()),
+         delivery, len(told.body)),
     )  # fmt: skip
     desk.book.record(head.about or "", {"verb": "return", "kind": head.kind, "part": part.digest, **more})
 
@@ -213,13 +214,14 @@ def apply_receipt(desk: Desk, receipt: Receipt) -> None:
     same = (row["transmission"], row["seal"]) == (receipt.transmission, receipt.seal)
     fact = {"seal": receipt.seal, "receipt": receipt.verdict, "code": receipt.code, "at": receipt.integrated_at}
     if receipt.verdict == "integrated":
-        desk.book.move(receipt.fichier, Verb.INTEGRATE, fact)
+        sent = row["sent"] if row["state"] == State.SENT else iso(desk.book.clock())
+        desk.book.move(receipt.fichier, Verb.INTEGRATE, fact, sent=sent)
         desk.book.state_condition(Scope.ROUTE, "seal", "", "")
         desk.outgoing.withdraw(f"{receipt.fichier}.{row['transmission']}.{row['seal']}")
     elif receipt.verdict == "refused" and same:
         desk.book.move(
             receipt.fichier, Verb.REFUSE, {**fact, "by": "oct"},
-            reason_code=receipt.code, reason_text=receipt.text, reason_scope="fichier",
+            reason_code=receipt.code, reason_text=without_nir(receipt.text), reason_scope="fichier",
         )  # fmt: skip
     elif receipt.verdict == "unopened" and same and row["state"] in (State.SEALED, State.SENT):
         # Sealed again, but not at once: what the OCT cannot open is its certificate's trouble, not the fichier's.

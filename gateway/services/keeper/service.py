@@ -16,12 +16,14 @@ from gateway.config import Paths
 from gateway.disk import LOCK, lock
 from gateway.errors import Deferred, Refused, Scope, Trouble
 from gateway.fichier import State
+from gateway.formats.masking import name_without_nir
 from gateway.process.runtime import Runtime
 from gateway.services.keeper.archive import Archiving
 from gateway.services.keeper.checking import check, open_content
 from gateway.services.keeper.commands import ADMIN, STATUS, pick_up, serve_commands
 from gateway.services.keeper.declarations import Declarations
 from gateway.services.keeper.desk import Desk, KeeperSettings
+from gateway.services.keeper.retention import Retention
 from gateway.services.keeper.retracting import stands
 from gateway.services.keeper.returns import take_arrived
 from gateway.services.keeper.sealing import seal
@@ -54,7 +56,7 @@ async def _keep(runtime: Runtime, paths: Paths, settings: KeeperSettings) -> Non
 
 async def _turns(desk: Desk) -> None:
     """The main loop: facts first, then work, oldest fichier first."""
-    review, archiving = Review(desk), Archiving(desk)
+    review, archiving, retention = Review(desk), Archiving(desk), Retention(desk)
     archiving.start()
     while not desk.runtime.stop.is_set():
         await take_arrived(desk)
@@ -63,6 +65,7 @@ async def _turns(desk: Desk) -> None:
         await _work(desk)
         desk.look_after_box()
         archiving.look()
+        retention.look()
         desk.runtime.alive()
         await desk.runtime.pause(desk.settings.poll_s)
 
@@ -104,7 +107,8 @@ def _receive(desk: Desk, name: str, fichier: str) -> None:
         return
     header, _ = open_content(desk.parts, desk.keys, part.digest)
     columns = {
-        "name": header.name, "channel": header.channel, "received": header.received, "size": header.size, "digest": "",
+        "name": name_without_nir(header.name), "channel": header.channel, "received": header.received,
+        "size": header.size, "digest": "",
     }  # fmt: skip
     with desk.commit():
         desk.book.receive(fichier, columns, part)

@@ -1,0 +1,131 @@
+"""``gateway wipe`` as typed: asks, refuses what would lose something, destroys keys first, and can be done again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import samples
+from development_pki import Pki
+from keeper_bench import KeeperBench
+from personal_bench import integrated, received
+from stage import REPO
+
+from gateway.commands import wipe
+from gateway.journal.chain import Row, first_break
+
+
+@pytest.fixture
+def bench(pki: Pki, tmp_path: Path) -> KeeperBench:
+    bench = KeeperBench(tmp_path / "s", pki)
+    integrated(bench, samples.b2(7))
+    bench.desk.persons.fact(2026, "claire", "", "")
+    (bench.stage.paths.practice / "processed" / "x.b2").write_bytes(b"the practice's")
+    bench.desk.board.close()
+    bench.desk.book.close()
+    return bench
+
+
+def run(bench: KeeperBench, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gateway", "wipe", "--config", str(bench.stage.config), *words]
+    return subprocess.run(command, input=typed, capture_output=True, text=True, cwd=REPO, timeout=60)
+
+
+def box(bench: KeeperBench) -> list[Path]:
+    """Files of the box, the practice's folders and the PKI that the stage was made from apart."""
+    paths = bench.stage.paths
+    places = (paths.keys, paths.state, paths.runtime, paths.trust, bench.stage.config.parent)
+    return sorted({path for place in places for path in place.rglob("*") if not path.is_dir()})
+
+
+def test_all_goes_but_what_is_the_practices(bench: KeeperBench, tmp_path: Path) -> None:
+    out = tmp_path / "journal.jsonl"
+    done = run(bench, "--journal", str(out), typed="box-0001\n")
+    assert done.returncode == 0, done.stderr
+    assert box(bench) == []
+    assert (bench.stage.paths.practice / "processed" / "x.b2").read_bytes() == b"the practice's"
+    assert done.stdout.index("Clés") < done.stdout.index("Livre")
+    assert "dossiers du cabinet" in done.stdout
+    lines = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    rows = [Row(line["seq"], "evidence", line["text"], bytes.fromhex(line["hash"])) for line in lines]
+    assert len(rows) > 4
+    assert first_break(rows) is None
+    assert first_break(rows[:2] + rows[3:]) is not None
+
+
+@pytest.mark.parametrize("typed", ["", "oui\n", "box-0002\n"])
+def test_it_wants_the_name_of_the_box(bench: KeeperBench, typed: str) -> None:
+    before = box(bench)
+    done = run(bench, typed=typed)
+    assert (done.returncode, "WIP-003" in done.stderr) == (65, True)
+    assert box(bench) == before
+
+
+def test_fichiers_under_way_are_not_lost_by_accident(bench: KeeperBench) -> None:
+    bench.open()
+    received(bench, samples.b2(8))
+    bench.desk.new.put("fichier." + "a" * 32, b"sealed")
+    bench.desk.board.close()
+    bench.desk.book.close()
+    before = box(bench)
+    done = run(bench, "--yes", "box-0001")
+    assert (done.returncode, "WIP-002" in done.stderr, "2 fichiers" in done.stderr) == (65, True, True)
+    assert box(bench) == before
+    assert run(bench, "--yes", "box-0001", "--abandon").returncode == 0
+    assert box(bench) == []
+
+
+@pytest.fixture
+def keeper(bench: KeeperBench) -> Iterator[subprocess.Popen[bytes]]:
+    bench.stage.start("keeper")
+    process = bench.stage.processes["keeper"]
+    bench.stage.wait(lambda: bench.stage.paths.socket("admin").exists(), "the keeper")
+    yield process
+    bench.stage.close()
+
+
+def test_a_running_service_is_named_and_left_running(bench: KeeperBench, keeper: subprocess.Popen[bytes]) -> None:
+    done = run(bench, "--yes", "box-0001", "--abandon")
+    assert (done.returncode, "WIP-001" in done.stderr, "keeper" in done.stderr) == (65, True, True)
+    assert keeper.poll() is None
+    assert bench.stage.paths.key("keeper", "box-seal.key").exists()
+
+
+def test_a_wipe_that_was_cut_is_done_again(bench: KeeperBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = list(wipe._steps(bench.stage.paths, bench.stage.config))
+    assert steps[0][1] == bench.stage.paths.keys
+    assert steps[-1][1] == bench.stage.config
+    for _, place, act in steps[:3]:
+        act(place)
+    assert box(bench)
+    assert run(bench, "--yes", "box-0001", "--abandon").returncode == 0
+    assert box(bench) == []
+
+
+def test_what_cannot_be_removed_is_named(bench: KeeperBench) -> None:
+    key = bench.stage.paths.key("keeper", "box-seal.key")
+    stuck = subprocess.run(["chattr", "+i", str(key)], capture_output=True)
+    if stuck.returncode:
+        pytest.skip("no immutable files here")
+    try:
+        done = run(bench, "--yes", "box-0001")
+    finally:
+        subprocess.run(["chattr", "-i", str(key)], check=True)
+    assert (done.returncode, "WIP-004" in done.stderr, str(key) in done.stderr) == (65, True, True)
+    assert run(bench, "--yes", "box-0001").returncode == 0
+    assert box(bench) == []
+
+
+def test_keys_are_overwritten_before_they_are_removed(bench: KeeperBench) -> None:
+    """A second name of the same inode shows what is left of it."""
+    key = bench.stage.paths.key("keeper", "box-seal.key")
+    twin = bench.root / "twin"
+    os.link(key, twin)
+    size = key.stat().st_size
+    assert run(bench, "--yes", "box-0001").returncode == 0
+    assert twin.read_bytes() == bytes(size)
