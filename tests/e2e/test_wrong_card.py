@@ -60,7 +60,7 @@ def test_the_wrong_card_signs_nothing_and_the_page_names_the_right_one(stage: St
 
 
 def test_the_right_card_signs_it_under_its_mandate(stage: Stage) -> None:
-    stage.pull_card()
+    pull_card(stage)
     stage.wait(lambda: "Insérez la carte CPS de Claire ESSAI." in sentence(stage), "the page to miss the card")
     stage.insert_card(DOCTOR)
     await_card(stage, "CLAIRE ESSAI")
@@ -72,6 +72,12 @@ def test_the_right_card_signs_it_under_its_mandate(stage: Stage) -> None:
     assert [(row["holder"], row["in_force"]) for row in told["mandates"]] == [(DOCTOR, True)]
     assert [row["holder"] for row in told["signers"]] == [DOCTOR]
     assert "Claire ESSAI" in listing(stage)
+
+
+def pull_card(stage: Stage) -> None:
+    """Until the card service sees it gone: a card put in before pcscd noticed is lost."""
+    stage.pull_card()
+    stage.wait(lambda: stage.pending()["card"]["state"] == "absent", "the card to be gone")
 
 
 def await_card(stage: Stage, holder: str) -> None:
@@ -99,7 +105,7 @@ def test_what_waited_for_a_mandate_goes_on_and_the_oct_holds_to_its_own(stage: S
     expected = f"Personne n'a de mandat pour signer pour l'émetteur {samples.EMITTER} : 1 fichier attend."
     stage.wait(lambda: sentence(stage).startswith(expected), "the page to miss a mandate")
     declare(stage, [*MANDATES, {"holder": NURSE, "emitter": samples.EMITTER, "role": "remplaçant"}])
-    stage.pull_card()
+    pull_card(stage)
     stage.insert_card(NURSE)
     await_card(stage, "PAUL EXEMPLE")
     assert stage.unlock()["ok"]
