@@ -58,6 +58,7 @@ TABLE: dict[str, dict[str, str]] = {
     STATE: {},
     f"{STATE}/book": {KEEPER: "lpc"},
     f"{STATE}/book/book.db": {KEEPER: "rwcm"},
+    f"{STATE}/journal": {KEEPER: "lpc"},
     # A part is the keeper's alone, offered or not; nobody else gets at it by its name.
     f"{STATE}/parts": {KEEPER: "lpc"},
     f"{STATE}/parts/{name_of(KEPT)}": {KEEPER: "rcm"},
