@@ -7,24 +7,24 @@ checked by ``includes`` and ``extends``, which believe nothing and answer yes or
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 
 Node = Callable[[int, int], bytes]
 """(level, number) → root of the 2**level leaves that begin at leaf number * 2**level."""
 
-EMPTY = hashlib.sha256(b"").digest()
+EMPTY = sha256(b"").digest()
 """The root of no leaves (RFC 9162 §2.1.1)."""
 
 
 def leaf_hash(row_hash: bytes) -> bytes:
     """The leaf of a row; the prefix keeps leaves and nodes apart."""
-    return hashlib.sha256(b"\0" + row_hash).digest()
+    return sha256(b"\0" + row_hash).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """The node above two."""
-    return hashlib.sha256(b"\1" + left + right).digest()
+    return sha256(b"\1" + left + right).digest()
 
 
 def complete_root(leaves: Sequence[bytes]) -> bytes:
@@ -52,12 +52,12 @@ class Frontier:
 
     def add(self, row_hash: bytes) -> None:
         """One row more."""
-        made, levels, level = leaf_hash(row_hash), self._levels, 0
+        made, levels = sha256(b"\0" + row_hash).digest(), self._levels
         for level, peak in enumerate(levels):
             if peak is None:
                 levels[level] = made
                 break
-            made = hashlib.sha256(b"\1" + peak + made).digest()
+            made = sha256(b"\1" + peak + made).digest()
             levels[level] = None
         else:
             levels.append(made)

@@ -26,7 +26,6 @@ PROOFS = "proofs"
 LONGEST_LINE = 1 << 20
 """Bytes; a receipt of a thousand lots, in base64, is far below."""
 
-_ENTRY = re.compile(r"([0-9a-f]{64}) (\{.*\})")
 _NAME = re.compile(r"(evidence|access|proofs)-(\d{6})\.journal")
 
 ProofKind = Literal["checkpoint", "receipt", "stamp"]
@@ -104,10 +103,13 @@ def entry_line(hash_: bytes, text: str) -> bytes:
 def read_entry(line: bytes) -> tuple[bytes, str] | None:
     """Hash and text of a line (without its newline); None for what is no entry."""
     try:
-        found = _ENTRY.fullmatch(line.decode())
-    except UnicodeDecodeError:
+        whole = line.decode()
+        hash_ = bytes.fromhex(whole[:64])
+    except ValueError:
         return None
-    return None if found is None else (bytes.fromhex(found[1]), found[2])
+    if hash_.hex() != whole[:64] or whole[64:66] != " {" or whole[-1] != "}":
+        return None
+    return hash_, whole[65:]
 
 
 def entry_row(line: bytes, chain: str) -> Row:

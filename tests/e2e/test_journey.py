@@ -10,6 +10,7 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import pytest
 import samples
 from stage import BOX, REPO
 
+from gateway.concentrator.schema import open_reading
+from gateway.formats.receipt import Receipt
 from tests.e2e.conftest import REJECTED, Practice
 
 B2 = samples.b2(3)
@@ -218,6 +221,20 @@ def test_a_cut_and_a_kill_in_mid_transfer_resume_at_the_sync_point(practice: Pra
 def test_the_journal_holds_and_a_changed_row_is_named(practice: Practice) -> None:
     done = gateway(practice, "journal", "verify")
     assert (done.returncode, "intactes" in done.stdout) == (0, True), done.stderr
+    told = json.loads(gateway(practice, "journal", "verify", "--json").stdout)
+    sent = [row for row in practice.board.fichiers(100) if row["state"] == "INTEGRATED"]
+    assert told["receipts"] >= len(sent) and told["checkpoints"] > len(sent)
+    assert told["signed_to"]["evidence"] > 0
+    shown = gateway(practice, "journal", "show", "--fichier", sent[0]["id"], "--json")
+    assert {"receive", "seal", "integrate"} <= {row["verb"] for row in json.loads(shown.stdout)}
+
+
+def test_the_oct_countersigned_the_journal(practice: Practice) -> None:
+    with closing(open_reading(practice.oct / "concentrator.db")) as connection:
+        assert [tuple(row) for row in connection.execute("SELECT code, text FROM alarms")] == []
+        receipts = [Receipt.from_bytes(row[0]) for row in connection.execute("SELECT receipt FROM verdicts")]
+    heads = [one.journal_head for one in receipts if one.verdict != "unopened"]
+    assert {head.word for head in heads if head} <= {"first", "consistent", "known"} and all(heads)
 
 
 def test_each_service_stops_in_order(practice: Practice) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import Refused
-from gateway.formats.receipt import Receipt, ReceiptLot
+from gateway.formats.receipt import JournalHead, Receipt, ReceiptLot
 
 RECEIPT = Receipt(
     fichier="0f3c",
@@ -36,6 +36,18 @@ WRITTEN = (
 def test_its_one_writing() -> None:
     assert RECEIPT.to_bytes() == WRITTEN
     assert Receipt.from_bytes(WRITTEN) == RECEIPT
+
+
+def test_a_head_of_the_journal_that_is_countersigned() -> None:
+    countersigned = replace(RECEIPT, journal_head=JournalHead(41, "cd" * 32, "2026-08-01T11:59:00Z", "consistent"))
+    written = countersigned.to_bytes()
+    assert (
+        b'"journal_head":{"at":"2026-08-01T11:59:00Z","root":"' + b"cd" * 32 + b'","size":41,"word":"consistent"}'
+        in written
+    )
+    assert Receipt.from_bytes(written) == countersigned
+    with pytest.raises(Refused, match="journal_head"):
+        Receipt.from_bytes(written.replace(b"consistent", b"whatever"))
 
 
 def test_a_seal_that_could_not_be_opened() -> None:

@@ -8,8 +8,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -18,6 +19,9 @@ import samples
 from stage import BOX, SERVICES, Stage
 from stage_root import CODE
 
+from gateway.book.inspection import Authority, inspect
+from gateway.concentrator.schema import open_reading
+from gateway.process.keyring import read_certificates
 from tests.power.mortal import INSTANTS
 
 MORTAL = Path(__file__).with_name("mortal.py")
@@ -39,6 +43,8 @@ class Outcome:
     void: Counter[str] = field(default_factory=Counter)
     """Signatures no longer in force, by fichier."""
     inbox: list[bytes] = field(default_factory=list)
+    altered: list[str] = field(default_factory=list)
+    """What the box's journal, or the OCT's witness of it, found wrong."""
     unwanted: list[str] = field(default_factory=list)
     """Instants that were wanted and never reached."""
 
@@ -163,6 +169,17 @@ def _inbox(stage: Stage) -> list[Path]:
     return [path for path in (stage.paths.practice / "inbox").iterdir() if path.is_file()]
 
 
+def _altered(stage: Stage) -> list[str]:
+    """The journal is whole, was signed and countersigned, and the OCT never saw it cut or rewritten."""
+    trust = stage.paths.trust
+    authority = Authority(*(read_certificates(trust / name) for name in ("root.pem", "chain.pem")))
+    found = inspect(stage.paths.journal, authority, datetime.now(UTC), stage.paths.book / "book.db")
+    with closing(open_reading(stage.oct / "concentrator.db")) as connection:
+        alarms = [row["code"] for row in connection.execute("SELECT code FROM alarms WHERE code > 'OCT-012'")]
+    unsigned = [] if found.receipts and found.signed_to["evidence"] else ["nothing was countersigned"]
+    return [*(finding.text for finding in found.findings), *alarms, *unsigned]
+
+
 def count(at_work: Dying) -> Outcome:
     """What was found at both ends; the services end."""
     stage = at_work.stage
@@ -174,6 +191,7 @@ def count(at_work: Dying) -> Outcome:
     outcome.integrated = Counter(row["fichier"] for row in stage.integrated() if row["verdict"] == "integrated")
     for row in stage.board.rows("SELECT fichier, text FROM events ORDER BY fichier, seq"):
         _count_signature(outcome, row["fichier"], json.loads(row["text"]))
+    outcome.altered = _altered(stage)
     outcome.inbox = [path.read_bytes() for path in _inbox(stage)]
     outcome.unwanted = at_work.wanted.read_text().splitlines()
     return outcome

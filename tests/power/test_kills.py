@@ -27,6 +27,7 @@ def check(outcome: Outcome, fichiers: int, faulty: int, large: int, kills: int) 
     assert set(outcome.signatures.values()) == {1}
     assert (outcome.doubled, outcome.void) == ([], {})
     assert len(outcome.inbox) == len(set(outcome.inbox)) == 2 * good
+    assert outcome.altered == []
     assert outcome.unwanted == []
     assert sum(outcome.kills.values()) >= kills
 

@@ -96,8 +96,8 @@ def journal(desk: Desk, ask: Ask) -> dict[str, Any]:
     wanted = Wanted(*(str(ask.get(name, "")) for name in ("fichier", "since", "until", "verb")))
     if not after:
         with desk.commit():
-            filters = {name: value for name, value in asdict(wanted).items() if value}
-            desk.book.record("", {"verb": "read journal", "of": chain, "by": "admin", **filters}, ACCESS)
+            asked = {name: value for name, value in asdict(wanted).items() if value}
+            desk.book.record("", {"verb": "read journal", "of": chain, "by": "admin", "asked": asked}, ACCESS)
     page, next_ = select(desk.book.connection, chain, wanted, after, JOURNAL_PAGE)
     return {"rows": [json.loads(row.text) for row in page], "next": next_}
 

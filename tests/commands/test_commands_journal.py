@@ -1,0 +1,144 @@
+"""``gateway journal`` as an auditor types it: on a copied directory, with public certificates; and openssl alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from development_pki import Pki
+from tests.services.keeper_bench import KeeperBench
+
+from gateway.journal.chain import ACCESS
+from gateway.services.keeper import commands
+from gateway.services.keeper.archive import Archiving
+
+
+@pytest.fixture(scope="module")
+def practice(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> KeeperBench:
+    """A practice's journal of a day, in files."""
+    bench = KeeperBench(tmp_path_factory.mktemp("journal") / "s", pki)
+    archiving = Archiving(bench.desk)
+    archiving.start()
+    bench.checked("a", "991038431")
+    bench.checked("b", "991038431")
+    with bench.desk.commit():
+        bench.desk.book.record("", {"verb": "reveal", "by": "p-12ab"}, ACCESS)
+    archiving.look()
+    while archiving._archive.append():
+        pass
+    return bench
+
+
+def gateway(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gateway", "journal", *(str(word) for word in words)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def copied(practice: KeeperBench, folder: Path) -> Path:
+    folder.mkdir()
+    for path in practice.desk.paths.journal.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def test_a_copy_is_verified_with_the_root_alone(practice: KeeperBench, tmp_path: Path, pki: Pki) -> None:
+    folder = copied(practice, tmp_path / "copy")
+    root = pki.directory / "root.pem"
+    done = gateway("verify", "--directory", folder, "--trust", root)
+    assert (done.returncode, "Chaînes intactes." in done.stdout) == (0, True), done.stderr
+    told = json.loads(gateway("verify", "--json", "--directory", folder, "--trust", root).stdout)
+    assert (told["findings"], told["checkpoints"]) == ([], 2)
+    assert told["rows"] == told["signed_to"]
+    listed = gateway("verify", "--directory", folder, "--trust", root, "--crl", pki.directory / "crl/all.pem")
+    assert listed.returncode == 0
+
+
+def test_a_touched_copy_is_named_and_65(practice: KeeperBench, tmp_path: Path, pki: Pki) -> None:
+    folder = copied(practice, tmp_path / "copy")
+    path = folder / "evidence-000001.journal"
+    path.write_bytes(path.read_bytes().replace(b'"verb":"check"', b'"verb":"chuck"', 1))
+    done = gateway("verify", "--directory", folder, "--trust", pki.directory / "root.pem")
+    assert done.returncode == 65
+    assert "JRN-001" in done.stderr and "ligne 8 modifiée" in done.stderr
+    assert "evidence, segments, 20" in done.stdout, "chain, place and time"
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--directory", "."], "JRN-002"),
+        (["--directory", "/nowhere", "--trust", "ROOT"], "JRN-003"),
+        (["--directory", ".", "--trust", "/nowhere.pem"], "JRN-003"),
+        (["--directory", ".", "--trust", "ROOT", "--receipts", "/nowhere.der"], "JRN-003"),
+    ],
+)
+def test_what_is_missing_is_named(pki: Pki, words: list[str], code: str) -> None:
+    root = str(pki.directory / "root.pem")
+    done = gateway("verify", *(root if word == "ROOT" else word for word in words))
+    assert done.returncode == 65 and code in done.stderr
+
+
+def test_rows_are_shown_by_fichier_time_and_act(practice: KeeperBench, tmp_path: Path) -> None:
+    folder = copied(practice, tmp_path / "copy")
+    key = hashlib.sha256(b"a").hexdigest()[:32]
+    rows: list[dict[str, Any]] = json.loads(
+        gateway("show", "--json", "--directory", folder, "--fichier", key[:8]).stdout
+    )
+    assert [row["verb"] for row in rows] == ["receive", "check"] and {row["fichier"] for row in rows} == {key}
+    shown = gateway("show", "--directory", folder, "--verb", "check").stdout.splitlines()
+    assert len(shown) == 2 and key[:8] in shown[0] and "from=RECEIVED" in shown[0]
+    assert gateway("show", "--directory", folder, "--since", "2099").stdout == ""
+    access = gateway("show", "--directory", folder, "--chain", "access").stdout
+    assert "reveal" in access and "by=p-12ab" in access
+
+
+def test_openssl_and_a_shell_say_the_same(practice: KeeperBench, tmp_path: Path, pki: Pki) -> None:
+    """What docs/journal.md tells the auditor to type, without a program of ours."""
+    folder = copied(practice, tmp_path / "copy")
+    last = (folder / "proofs-000001.journal").read_bytes().splitlines()[-1]
+    der = tmp_path / "checkpoint.der"
+    script = (
+        f"""grep '"kind":"checkpoint"' {folder}/proofs-*.journal | tail -1 | sed 's/.*"der":"\\([^"]*\\)".*/\\1/' """
+        f"""| base64 -d > {der} && openssl cms -verify -inform DER -in {der} -binary -purpose any """
+        f"""-CAfile {pki.directory}/root.pem"""
+    )
+    text = subprocess.run(["bash", "-c", script], check=True, capture_output=True).stdout
+    told = json.loads(text)
+    assert (
+        der.read_bytes() == base64.b64decode(json.loads(last.split(b" ", 1)[1])["der"]) and told["chain"] == "evidence"
+    )
+    chain = (
+        f"""tail -n +2 {folder}/evidence-000001.journal | head -{told["size"]} | """
+        """(p=$(printf '%064d' 0); while IFS= read -r l; do t=${l#* }; """
+        """p=$( (printf %s "$p" | xxd -r -p; printf %s "$t") | sha256sum | cut -c1-64); """
+        """[ "$p" = "${l%% *}" ] || exit 1; done; echo $p)"""
+    )
+    done = subprocess.run(["bash", "-c", chain.replace("xxd -r -p", unhex())], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, told["head"]), done.stderr
+
+
+def unhex() -> str:
+    """xxd is not on every machine; Python is."""
+    return f"{sys.executable} -c 'import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))'"
+
+
+def test_the_keeper_answers_for_its_journal(practice: KeeperBench) -> None:
+    """What the command asks by ``admin.sock``: begun, asked again, and rows a page at a time."""
+    desk = practice.desk
+    assert commands.verify(desk, {}) == {"running": False}
+    told = commands.verify(desk, {"start": True})
+    while told["running"]:
+        told = commands.verify(desk, {})
+    assert told["findings"] == [] and told["checkpoints"] == 2
+    page = commands.journal(desk, {"verb": "check"})
+    assert [row["verb"] for row in page["rows"]] == ["check", "check"] and page["next"] == 0
+    read = [row for row in commands.journal(desk, {"chain": ACCESS})["rows"] if row["verb"] == "read journal"]
+    told = {name: read[0][name] for name in ("of", "by", "asked")}
+    assert told == {"of": "evidence", "by": "admin", "asked": {"verb": "check"}}, "who read it is in the journal"
