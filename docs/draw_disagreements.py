@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from drawn import redraw
 
 REPO = Path(__file__).resolve().parents[1]
 PAGE = REPO / "docs" / "certificats.md"
 ROWS = REPO / "tests" / "envelope" / "disagreements.toml"
 LIMBO = REPO / "tests" / "envelope" / "limbo.yml"
-START, END = "<!-- drawn from disagreements.toml -->", "<!-- end of drawing -->"
+START = "<!-- drawn from disagreements.toml -->"
 
 
 def outcomes() -> dict[str, str]:
@@ -38,18 +39,5 @@ def drawing() -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(START)
-    _, _, after = rest.partition(END)
-    drawn = f"{before}{START}\n{drawing()}\n{END}{after}"
-    if "--check" in sys.argv:
-        if drawn != page:
-            print("certificats.md does not show the disagreements as they are: run docs/draw_disagreements.py")
-        return int(drawn != page)
-    PAGE.write_text(drawn, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(redraw(PAGE, START, drawing()))
