@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ import limbo
 import pytest
 import zoo
 from cryptography import x509
-from path_judges import Question, certvalidator, gateway, openssl
+from path_judges import OPENSSL_PURPOSES, Question, certvalidator, gateway, openssl
 
-from gateway.envelope.certificates import check_path
+from gateway.envelope.certificates import Use, check_path
 from gateway.errors import Deferred, Refused, Trouble
 
 ROWS: list[dict[str, Any]] = tomllib.loads(Path(__file__).with_name("disagreements.toml").read_text(encoding="utf-8"))[
@@ -65,6 +66,31 @@ def test_the_zoo_has_its_outcomes(zoo_questions: dict[str, Question], name: str)
 @pytest.mark.parametrize("name", zoo.CASES)
 def test_the_zoo_is_agreed_upon(zoo_questions: dict[str, Question], name: str, tmp_path: Path) -> None:
     agreement(f"zoo/{name}", zoo_questions[name], tmp_path)
+
+
+KINDS = ("rsa", "card", "card-authentication", "return", "journal", "transport")
+SOUND = ["sound", *(f"sound-{kind}" for kind in KINDS)]
+SAME_AS = {
+    ("sound-card", Use.AUTHENTICATE): "zoo/usage-too-many",
+    ("sound-card", Use.TRANSPORT): "zoo/purpose-missing-on-the-line",
+}
+
+
+@pytest.mark.parametrize("use", Use)
+@pytest.mark.parametrize("name", SOUND)
+def test_who_may_do_what_is_agreed_upon(
+    zoo_questions: dict[str, Question], name: str, use: Use, tmp_path: Path
+) -> None:
+    """Every sound end entity for every use; OpenSSL is heard on the uses that it has a purpose for."""
+    question = replace(zoo_questions[name], use=use)
+    ours = gateway(question)
+    assert not ours or use != zoo_questions[name].use
+    verdicts = {"certvalidator": certvalidator(question)}
+    if use in OPENSSL_PURPOSES:
+        verdicts["openssl"] = openssl(question, tmp_path)
+    for judge, verdict in verdicts.items():
+        disagrees = bool(verdict) != bool(ours)
+        assert disagrees == ((judge, SAME_AS.get((name, use))) in LISTED), f"{judge}: {verdict}; ours: {ours}"
 
 
 @pytest.mark.parametrize("name", limbo.CASES)
