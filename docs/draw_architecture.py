@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from drawn import redraw
+
 from gateway.fichier import ARROWS, State
 
 PAGE = Path(__file__).resolve().parents[1] / "ARCHITECTURE.md"
-START, END = "<!-- drawn from ARROWS -->", "<!-- end of drawing -->"
+START = "<!-- drawn from ARROWS -->"
 
 
 def drawing() -> str:
@@ -20,18 +22,5 @@ def drawing() -> str:
     return "\n".join([*lines, "```"])
 
 
-def main() -> int:
-    page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(START)
-    _, _, after = rest.partition(END)
-    drawn = f"{before}{START}\n{drawing()}\n{END}{after}"
-    if "--check" in sys.argv:
-        if drawn != page:
-            print("ARCHITECTURE.md does not show ARROWS as they are: run docs/draw_architecture.py")
-        return int(drawn != page)
-    PAGE.write_text(drawn, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(redraw(PAGE, START, drawing()))

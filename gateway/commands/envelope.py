@@ -79,6 +79,9 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     _add_files(verify, "--trust", required=True)
     _add_files(verify, "--chain")
     verify.add_argument("--crl", type=Path, nargs="+", default=[], metavar="FILE", help="listes de révocation")
+    verify.add_argument(
+        "--policy", action="append", default=[], metavar="OID", help="politiques admises (toutes, sinon)"
+    )
     verify.add_argument("--use", type=certificates.Use, choices=_SIGNING_USES, default=_SIGNING_USES[0])
 
 
@@ -133,7 +136,8 @@ def verify_file(arguments: argparse.Namespace) -> int:
         read = signed.read_signed(src, out, LIMIT)
         signer, now = read.signature.certificate, datetime.now(UTC)
         try:
-            certificates.check_path(signer, [*read.chain, *chain], roots, lists, now, arguments.use)
+            path = (signer, [*read.chain, *chain], roots, lists, now, arguments.use)
+            certificates.check_path(*path, policies=frozenset(arguments.policy))
         except Deferred as later:  # by hand there is neither a card nor a route that could be missing
             raise Deferred(later.code, later.text, Scope.BOX) from None
     print(f"Signature valable du {read.attributes.at:%d/%m/%Y à %H:%M:%S} UTC.", file=sys.stderr)

@@ -29,7 +29,7 @@ from gateway.envelope.algorithms import PrivateKey, read_certificate
 from gateway.envelope.constraints import names_fault
 from gateway.envelope.constraints import policies as policies_of
 from gateway.envelope.names import display_name, holder
-from gateway.envelope.profile import end_entity_fault, extension, fault, own_fault
+from gateway.envelope.profile import end_entity_fault, extension, fault
 from gateway.envelope.revocation import NONE_SEEN, check_revocation
 from gateway.errors import Deferred, Refused, Scope, Trouble
 
@@ -188,7 +188,7 @@ def _broken(
             text = f"Le certificat « {title} » ne vaut qu'à partir du {start:%d/%m/%Y} : vérifier l'horloge."
             return Deferred("CMS-033", text, Scope.BOX)
     for one in line:
-        words = own_fault(one)
+        words = fault(one)
         if words is not None:
             return Refused("CMS-044", f"Le certificat « {display_name(one)} » {words}.", scope)
     text = f"Le certificat « {display_name(leaf)} » ne vient pas d'une autorité de confiance."
@@ -200,7 +200,7 @@ def _check_profile(path: list[x509.Certificate], row: Row, policies: frozenset[s
     title = f"Le certificat « {display_name(path[0])} »"
     if len(path) != LEVELS:
         raise Refused("CMS-035", f"{title} est au niveau {len(path)} au lieu de {LEVELS}.", row.scope)
-    for certificate, issuer in zip(path, (*path[1:], path[-1]), strict=True):
+    for certificate, issuer in zip(path, (*path[1:], None), strict=True):
         words = fault(certificate, issuer)
         if words is not None:
             raise Refused("CMS-044", f"Le certificat « {display_name(certificate)} » {words}.", row.scope)

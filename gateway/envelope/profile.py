@@ -56,14 +56,10 @@ def extension(holder: x509.Certificate | x509.CertificateRevocationList, kind: t
         return None
 
 
-def fault(certificate: x509.Certificate, issuer: x509.Certificate) -> str | None:
-    """What is wrong with a certificate under its issuer (the root is its own), in words; None when nothing is."""
-    return own_fault(certificate) or _foreign(certificate, issuer)
-
-
-def own_fault(certificate: x509.Certificate) -> str | None:
-    """The same, for a certificate of which no issuer is known."""
-    return next(filter(None, (check(certificate) for check in _CHECKS)), None)
+def fault(certificate: x509.Certificate, issuer: x509.Certificate | None = None) -> str | None:
+    """What is wrong with a certificate, under its issuer where one is known, in words; None when nothing is."""
+    own = next(filter(None, (check(certificate) for check in _CHECKS)), None)
+    return own or (_foreign(certificate, issuer) if issuer else None)
 
 
 def end_entity_fault(certificate: x509.Certificate, longest: timedelta | None) -> str | None:

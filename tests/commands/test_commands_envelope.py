@@ -133,6 +133,7 @@ VERDICTS = {
     "out of date": (CARD, ["--crl", "zoo/crl/stale-root.crl", "zoo/crl/stale-sante.crl"], Deferred, "CMS-038"),
     "revoked": ("zoo/revoked/sig", [], Refused, "CMS-036"),
     "not for this": ("practitioners/99900000011/auth", [], Refused, "CMS-034"),
+    "not under that policy": (CARD, ["--policy", "2.25.2"], Refused, "CMS-043"),
     "for another use": (CARD, ["--use", "sign-return"], Refused, "CMS-034"),
     "strangers": ("zoo/foreign/sig", [], Refused, "CMS-031"),
 }

@@ -24,7 +24,11 @@ from pyhanko_certvalidator.policy_decl import PKIXValidationParams
 from gateway.envelope.certificates import USES, Use, check_path
 from gateway.errors import Trouble
 
-OPENSSL_PURPOSES = {Use.AUTHENTICATE: "sslclient", Use.TRANSPORT: "sslserver", Use.SIGN_FICHIER: "smimesign"}
+OPENSSL_PURPOSES = {
+    Use.AUTHENTICATE: ["sslclient"],
+    Use.TRANSPORT: ["sslserver", "sslclient"],
+    Use.SIGN_FICHIER: ["smimesign"],
+}
 
 
 @dataclass(frozen=True)
@@ -57,16 +61,20 @@ def gateway(question: Question) -> str:
 
 
 def openssl(question: Question, directory: Path) -> str:
+    """Valid for one of the purposes that OpenSSL knows, where it knows any of the use."""
     files = {"root": question.roots, "chain": question.chain, "leaf": [question.leaf], "lists": question.lists}
     for name, contents in files.items():
         label = "X509 CRL" if name == "lists" else "CERTIFICATE"
         (directory / f"{name}.pem").write_bytes(b"".join(pem.armor(label, one) for one in contents))
+    answers = [_openssl(question, directory, purpose) for purpose in OPENSSL_PURPOSES.get(question.use, ["any"])]
+    return "" if "" in answers else answers[0]
+
+
+def _openssl(question: Question, directory: Path, purpose: str) -> str:
     command = ["openssl", "verify", "-x509_strict", "-crl_check_all", "-policy_check", "-auth_level", "2"]
-    command += ["-attime", str(int(question.at.timestamp())), "-CAfile", "root.pem"]
+    command += ["-attime", str(int(question.at.timestamp())), "-CAfile", "root.pem", "-purpose", purpose]
     command += ["-untrusted", "chain.pem"] if question.chain else []
     command += ["-CRLfile", "lists.pem"] if question.lists else []
-    if question.use in OPENSSL_PURPOSES:
-        command += ["-purpose", OPENSSL_PURPOSES[question.use]]
     for policy in question.policies:
         command += ["-policy", policy, "-explicit_policy"]
     verdict = subprocess.run([*command, "leaf.pem"], cwd=directory, capture_output=True, text=True, check=False)

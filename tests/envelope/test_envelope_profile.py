@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from path_judges import Question
 
-from gateway.envelope.profile import end_entity_fault, extension, fault, own_fault
+from gateway.envelope.profile import end_entity_fault, extension, fault
 
 pytestmark = pytest.mark.filterwarnings("ignore:Parsed a serial number")
 
@@ -47,14 +47,14 @@ def test_faults_of_an_end_entity(zoo_questions: dict[str, Question], name: str, 
 
 @pytest.mark.parametrize(("name", "words"), AUTHORITIES.items(), ids=AUTHORITIES)
 def test_faults_of_an_authority(zoo_questions: dict[str, Question], name: str, words: str) -> None:
-    assert words in (own_fault(load(zoo_questions[name].chain[0])) or "")
+    assert words in (fault(load(zoo_questions[name].chain[0])) or "")
 
 
 @pytest.mark.parametrize("name", ["sound", "sound-rsa", "sound-names", "sound-point", "sound-without-authority-key"])
 def test_sound_certificates_have_none(zoo_questions: dict[str, Question], name: str) -> None:
     question = zoo_questions[name]
     leaf, sector, root = load(question.leaf), load(question.chain[0]), load(question.roots[0])
-    assert fault(leaf, sector) is fault(sector, root) is fault(root, root) is None
+    assert fault(leaf, sector) is fault(sector, root) is fault(root) is None
 
 
 def test_what_an_end_entity_may_be_and_for_how_long(zoo_questions: dict[str, Question]) -> None:

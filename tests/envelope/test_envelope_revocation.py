@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from development_pki import Pki
+from path_judges import Question, gateway
 
 from gateway.envelope.certificates import Path, Use, check_path
 from gateway.envelope.revocation import CLOCK_SKEW, GRACE, authority_of, check_list, check_revocation
@@ -162,6 +163,27 @@ def test_the_highest_number_decides_whatever_the_dates(pki: Pki) -> None:
     assert check(pki, [root_list(pki), older, make_list(pki)])
     with pytest.raises(Refused, match="CMS-036"):
         check(pki, [root_list(pki), make_list(pki, start=NOW), make_list(pki, number=8, revoked=True)])
+
+
+WORDS = {
+    "list-without-number": "n'a pas de numéro",
+    "list-without-end": "jusqu'à quand",
+    "list-digest-sha1": "algorithme",
+    "list-signer-without-crlsign": "ne peut pas en signer",
+    "list-signature-broken": "signature fausse",
+    "list-delta": "complément",
+    "list-indirect": "partielle",
+    "list-other-point": "autre point de distribution",
+    "list-unknown-critical": "extension critique inconnue (2.25.1)",
+    "list-entry-unknown-critical": "entrée à l'extension critique inconnue (2.25.1)",
+    "list-entry-removed": "n'a pas de sens dans une liste complète",
+    "list-older-than-seen": "plus ancienne (n° 7) que la dernière vue (n° 8)",
+}
+
+
+@pytest.mark.parametrize(("name", "words"), WORDS.items(), ids=WORDS)
+def test_the_fault_of_a_list_is_said_by_name(zoo_questions: dict[str, Question], name: str, words: str) -> None:
+    assert words in gateway(zoo_questions[name])
 
 
 def test_a_list_worth_keeping_says_whose_it_is(pki: Pki) -> None:
