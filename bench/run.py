@@ -18,7 +18,7 @@ sys.path[:0] = [str(HERE.parent / "firmware-tools"), str(HERE.parent)]
 
 from stage import BOX, Stage  # noqa: E402
 
-from bench import card, journal, pesit  # noqa: E402
+from bench import card, envelope, journal, pesit  # noqa: E402
 from bench.rows import row  # noqa: E402
 
 BARE = "import asyncio, sqlite3, ssl, json; asyncio.run(asyncio.sleep(600))"
@@ -74,7 +74,9 @@ def idle_memory() -> list[dict[str, Any]]:
     return [*rows, total]
 
 
-BENCHES: tuple[Callable[[], list[dict[str, Any]]], ...] = (idle_memory, card.measure, pesit.measure, journal.measure)
+BENCHES: tuple[Callable[[], list[dict[str, Any]]], ...] = (
+    idle_memory, card.measure, pesit.measure, envelope.measure, journal.measure,
+)  # fmt: skip
 
 
 def show(value: float, unit: str) -> str:
