@@ -7,7 +7,6 @@ command lines are those that a person types.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from development_pki import Pki
+from pin_scan import CODE, PUK, remove
 
 TOOLS = Path(__file__).parents[1] / "firmware-tools"
 sys.path.insert(0, str(TOOLS))
@@ -64,7 +64,7 @@ def identity_of(pki: Pki, name: str) -> Identity:
 
 def bare_card(pki: Pki, state: Path, name: str = DOCTOR, pin_each: bool = False) -> VirtualCps:
     """A virtual card to be spoken to directly."""
-    return VirtualCps(int(name) % 1_000_000, identity_of(pki, name), Codes.load(state, "1234", "12345678"), pin_each)
+    return VirtualCps(int(name) % 1_000_000, identity_of(pki, name), Codes.load(state, CODE, PUK), pin_each)
 
 
 class InsertedCard:
@@ -112,7 +112,7 @@ class Pcscd:
 
     def close(self) -> None:
         self.stop()
-        shutil.rmtree(self.folder)
+        remove(self.folder)
 
     def insert(self, pki: Pki, state: Path, *options: str, name: str = DOCTOR, second: bool = False) -> InsertedCard:
         """Put a card in (the ``second`` reader if so) and wait until pcscd has seen it."""
@@ -125,6 +125,7 @@ class Pcscd:
 
     def start_card(self, pki: Pki, state: Path, *options: str, name: str = DOCTOR, port: int = 35963) -> InsertedCard:
         tool = [sys.executable, TOOLS / "virtual-cps", "--pki", pki.directory, "--state", state, "--card", name]
+        tool += ["--pin", CODE, "--puk", PUK]
         command = [sys.executable, TOOLS / "pcscd-apart", self.folder, "--enter", "--", *tool]
         process = subprocess.Popen(
             [*command, "--port", str(port), *options], stdout=subprocess.PIPE, text=True, env=self.environment

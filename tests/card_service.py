@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from card_bench import check_signature
+from pin_scan import CODE
 
 from gateway.card.client import CardClient, UnlockClient
 from gateway.card.proof import Item, proof_message
@@ -66,7 +67,7 @@ class Running:
                 if {signed["fichier"] for signed in answer["signed"]} >= set(wanted):
                     return answer
 
-    async def open(self, code: str = "1234", **chosen: bool) -> dict[str, Any]:
+    async def open(self, code: str = CODE, **chosen: bool) -> dict[str, Any]:
         """Give the code for what is shown now."""
         shown = await self.unlock.pending()
         return await self.unlock.unlock(code, shown["root"], **chosen)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from stage_root import CODE, WRITTEN, stage_root
+from pin_scan import CODE
+from stage_root import stage_root
+
+WRITTEN = ("log", "run", "pcsc", "oct", "srv/gateway/receipts", "var/lib/gateway/book", "var/lib/gateway/transfers")
 
 
 @pytest.mark.parametrize("place", WRITTEN)

@@ -11,6 +11,7 @@ from card_bench import DOCTOR, bare_card, check_signature
 from development_pki import Pki
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pin_scan import CODE, NEW, PUK, WRONG
 from virtual_cps.card import ATR, VirtualCps
 
 from gateway.card.cps import Cps, luhn, serial_number
@@ -77,14 +78,14 @@ def test_contents_are_the_card_s(cps: Cps, pki: Pki) -> None:
 @pytest.mark.parametrize("size", [1, 55, 56, 63, 64, 65, 119, 120, 127, 128, 129, 300, 1000])
 def test_signature_of_any_length(cps: Cps, size: int) -> None:
     contents = cps.contents()
-    cps.verify(contents.pin, b"1234")
+    cps.verify(contents.pin, CODE.encode())
     message = bytes(value & 0xFF for value in range(size))
     check_signature(contents.signature.certificate, cps.sign(contents.signature.key, message), message)
 
 
 def test_authentication(cps: Cps) -> None:
     contents = cps.contents()
-    cps.verify(contents.pin, b"1234")
+    cps.verify(contents.pin, CODE.encode())
     signature = cps.authenticate(contents.authentication.key, digest_info(b"challenge"))
     check_signature(contents.authentication.certificate, signature, b"challenge")
 
@@ -113,11 +114,11 @@ def test_a_wrong_code_is_offered_once(bare: VirtualCps) -> None:
     cps, sent = verifies(bare)
     pin = cps.contents().pin
     with pytest.raises(Refused, match="CPS-63C") as caught:
-        cps.verify(pin, b"0000")
+        cps.verify(pin, WRONG.encode())
     assert len(sent) == 1
     assert caught.value.text.endswith("2")
     assert cps.pin_tries(pin) == 2
-    assert "0000" not in str(caught.value)
+    assert WRONG not in str(caught.value)
 
 
 def test_the_last_try_is_kept(bare: VirtualCps) -> None:
@@ -125,11 +126,11 @@ def test_the_last_try_is_kept(bare: VirtualCps) -> None:
     pin = cps.contents().pin
     for _ in range(2):
         with pytest.raises(Refused, match="CPS-63C"):
-            cps.verify(pin, b"0000")
+            cps.verify(pin, WRONG.encode())
     with pytest.raises(Refused, match="CPS-LAST-TRY"):
-        cps.verify(pin, b"1234")
+        cps.verify(pin, CODE.encode())
     assert len(sent) == 2
-    cps.verify(pin, b"1234", last_try=True)
+    cps.verify(pin, CODE.encode(), last_try=True)
     assert cps.pin_tries(pin) == 3
 
 
@@ -139,21 +140,21 @@ def test_blocked_then_unblocked(bare: VirtualCps, tmp_path: Path) -> None:
     assert contents.puk is not None
     for _ in range(3):
         with pytest.raises(Refused):
-            cps.verify(contents.pin, b"0000", last_try=True)
+            cps.verify(contents.pin, WRONG.encode(), last_try=True)
     with pytest.raises(Refused, match="CPS-6983"):
-        cps.verify(contents.pin, b"1234", last_try=True)
+        cps.verify(contents.pin, CODE.encode(), last_try=True)
     assert len(sent) == 3, "a blocked card is not asked"
     assert json.loads((tmp_path / "codes.json").read_text())["tries"]["1"] == 0
-    cps.unblock(contents.pin, contents.puk, b"12345678", b"4321")
-    cps.verify(contents.pin, b"4321")
+    cps.unblock(contents.pin, contents.puk, PUK.encode(), NEW.encode())
+    cps.verify(contents.pin, NEW.encode())
 
 
 def test_change(cps: Cps) -> None:
     pin = cps.contents().pin
-    cps.change_pin(pin, b"1234", b"9876")
-    cps.verify(pin, b"9876")
+    cps.change_pin(pin, CODE.encode(), NEW.encode())
+    cps.verify(pin, NEW.encode())
     with pytest.raises(Refused, match="CPS-63C"):
-        cps.verify(pin, b"1234")
+        cps.verify(pin, CODE.encode())
 
 
 @pytest.mark.parametrize("code", [b"", b"123", b"12345", b"12a4", b"12 4", bytearray(4)])

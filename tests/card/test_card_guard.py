@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from card_bench import InsertedCard, Pcscd, slots, until
+from pin_scan import CODE
 
 from gateway.card.child import answer
 from gateway.card.guard import Guard
@@ -26,7 +27,7 @@ Insert = Callable[..., InsertedCard]
 
 READER = "Virtual PCD 00 00"
 ITEM = Item("fichier-0", bytes(32), 41, 231840, 3, "123456789", None)
-UNLOCK = {"reader": READER, "code": "1234", "box": "box-7", "policy": "each", "last_try": False}
+UNLOCK = {"reader": READER, "code": CODE, "box": "box-7", "policy": "each", "last_try": False}
 
 
 def with_guard(story: Callable[[Guard], Awaitable[None]], part: str = "sign", patience: float = 10.0) -> None:
@@ -138,7 +139,7 @@ def test_another_program_keeps_the_card_for_itself(virtual_card: Insert) -> None
     """A transaction that does not end is waited for no longer than the patience; then it is our turn again."""
     virtual_card()
     cards = Cards(Readers())
-    other = cards.unlock(cards.look().contents.serial, Pin(b"1234"), "box", "each", bytes(32))
+    other = cards.unlock(cards.look().contents.serial, Pin(CODE.encode()), "box", "each", bytes(32))
 
     async def story(guard: Guard) -> None:
         with pytest.raises(Deferred, match="CPS-HUNG"):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from card_bench import bare_card
 from development_pki import Pki
+from pin_scan import CODE, WRONG
 from virtual_cps.card import ATR
 
 from gateway.card.cps import Cps
@@ -63,7 +64,7 @@ def test_what_the_card_says_is_left_to_its_table(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "code", "tries"),
-    [("1234", None, 3), ("9999", "CPS-63C", 2), (0x6400, "CPS-PAD-TIME", 3), (0x6401, "CPS-PAD-CANCEL", 3)],
+    [(CODE, None, 3), (WRONG, "CPS-63C", 2), (0x6400, "CPS-PAD-TIME", 3), (0x6401, "CPS-PAD-CANCEL", 3)],
 )
 def test_the_code_goes_from_the_keys_to_the_card(
     pki: Pki, tmp_path: Path, typed: str | int, code: str | None, tries: int
@@ -95,6 +96,6 @@ def test_the_last_try_is_kept(pki: Pki, tmp_path: Path) -> None:
     cps = Cps(card.transmit, ATR)
     pin = cps.contents().pin
     for _ in range(2):
-        card.codes.offer(1, b"9999")
+        card.codes.offer(1, WRONG.encode())
     with pytest.raises(Refused, match="CPS-LAST-TRY"):
         cps.verify_on_pad(pin, lambda _: b"\x90\x00")

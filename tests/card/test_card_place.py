@@ -15,6 +15,7 @@ import pytest
 from card_bench import DOCTOR, NURSE, InsertedCard, Pcscd
 from card_service import ITEMS, Running, check, told
 from development_pki import Pki
+from pin_scan import CODE, WRONG
 
 Insert = Callable[..., InsertedCard]
 
@@ -47,8 +48,8 @@ def test_two_practitioners_each_sign_their_own(virtual_card: Insert, tmp_path: P
         hers, his = await service.card_state(CLAIRE, "locked"), await service.card_state(PAUL, "locked")
         assert (names(hers), names(his)) == (["fichier-0", "fichier-1"], ["fichier-2"])
         assert (hers["policy"], his["policy"]) == ("this-batch", "each")
-        assert await service.unlock.unlock("1234", his["root"]) == {"ok": True}
-        assert await service.unlock.unlock("1234", hers["root"]) == {"ok": True}
+        assert await service.unlock.unlock(CODE, his["root"]) == {"ok": True}
+        assert await service.unlock.unlock(CODE, hers["root"]) == {"ok": True}
         answer = await service.offered([*HERS, *HIS], *(item.fichier for item in ITEMS))
         check(answer, ITEMS)
         doctor, nurse = (pki.certificate(f"practitioners/{name}/sig") for name in (DOCTOR, NURSE))
@@ -65,8 +66,8 @@ def test_whose_turn_it_is_must_be_said(virtual_card: Insert, tmp_path: Path) -> 
         await service.card.offer(ITEMS, 0.0)
         hers, his = await service.card_state(CLAIRE, "locked"), await service.card_state(PAUL, "locked")
         assert hers["root"] == his["root"]
-        assert (await service.unlock.unlock("1234", hers["root"]))["code"] == "CPS-WHICH"
-        assert await service.unlock.unlock("1234", his["root"], card=his["card"]["serial"]) == {"ok": True}
+        assert (await service.unlock.unlock(CODE, hers["root"]))["code"] == "CPS-WHICH"
+        assert await service.unlock.unlock(CODE, his["root"], card=his["card"]["serial"]) == {"ok": True}
         answer = await service.offered(ITEMS, *(item.fichier for item in ITEMS))
         assert len({signed["certificate"] for signed in answer["signed"]}) == 1
 
@@ -82,7 +83,7 @@ def test_both_cards_at_once_sign_each_fichier_once(virtual_card: Insert, tmp_pat
     async def story(service: Running) -> None:
         await service.card.offer(many, 0.0)
         views = [await service.card_state(name, "locked") for name in (CLAIRE, PAUL)]
-        answers = [service.unlock.unlock("1234", view["root"], card=view["card"]["serial"]) for view in views]
+        answers = [service.unlock.unlock(CODE, view["root"], card=view["card"]["serial"]) for view in views]
         assert [await answer for answer in answers] == [{"ok": True}, {"ok": True}]
         answer = await service.offered(many, *(item.fichier for item in many))
         check(answer, many)
@@ -102,7 +103,7 @@ def test_the_wrong_practitioner_s_card(virtual_card: Insert, tmp_path: Path) -> 
         shown = await service.unlock.pending()
         assert shown["items"] == []
         assert shown["card"]["identifier"] == NURSE
-        assert (await service.unlock.unlock("1234", shown["root"]))["code"] == "CPS-EMPTY"
+        assert (await service.unlock.unlock(CODE, shown["root"]))["code"] == "CPS-EMPTY"
         card.pull()
         await service.state("absent")
         virtual_card()
@@ -112,7 +113,7 @@ def test_the_wrong_practitioner_s_card(virtual_card: Insert, tmp_path: Path) -> 
         assert await service.open() == {"ok": True}
         await service.offered(HERS, "fichier-0", "fichier-1")
         await service.state("locked")
-        assert (await service.unlock.unlock("1234", hers))["code"] == "CPS-ROOT", "signed by now"
+        assert (await service.unlock.unlock(CODE, hers))["code"] == "CPS-ROOT", "signed by now"
 
     told(tmp_path, story)
 
@@ -127,9 +128,9 @@ def test_her_page_does_not_unlock_his_card(virtual_card: Insert, tmp_path: Path)
         shown = await service.unlock.pending()
         card.pull()
         await service.state("absent")
-        his = virtual_card("--pin", "9999", name=NURSE)
+        his = virtual_card("--pin", WRONG, name=NURSE)
         await service.state("locked")
-        answer = await service.unlock.unlock("1234", shown["root"])
+        answer = await service.unlock.unlock(CODE, shown["root"])
         assert (answer["code"], answer["tries"]) == ("CPS-HOLDER", 3)
         assert not his.state.exists(), "no try was spent"
 
@@ -236,23 +237,23 @@ def test_a_reader_that_hangs_holds_up_no_other(virtual_card: Insert, tmp_path: P
     async def story(service: Running) -> None:
         await service.card.offer([*HERS, *HIS], 0.0)
         hers, his = await service.card_state(CLAIRE, "locked"), await service.card_state(PAUL, "locked")
-        assert await service.unlock.unlock("1234", hers["root"]) == {"ok": True}
+        assert await service.unlock.unlock(CODE, hers["root"]) == {"ok": True}
         begun = time.monotonic()
-        assert await service.unlock.unlock("1234", his["root"]) == {"ok": True}
+        assert await service.unlock.unlock(CODE, his["root"]) == {"ok": True}
         await service.offered([*HERS, *HIS], "fichier-2")
         assert time.monotonic() - begun < 2, "not held up"
         await service.cards(lambda cards: "CPS-HUNG" in {card["code"] for card in cards})
         (stuck,) = [card for card in await service.cards(bool) if card["code"] == "CPS-HUNG"]
         assert (stuck["state"], stuck["holder"]) == ("trouble", CLAIRE)
         serial = stuck["serial"]
-        assert (await service.unlock.unlock("1234", hers["root"], card=serial))["code"] == "CPS-HUNG", "no code for it"
+        assert (await service.unlock.unlock(CODE, hers["root"], card=serial))["code"] == "CPS-HUNG", "no code for it"
         gaps = [after - before for before, after in zip(service.beats, service.beats[1:], strict=False)]
         assert max(gaps) < 2, "the watchdog was fed all the while"
         hung.pull()
         await service.cards(lambda cards: len(cards) == 1)
         virtual_card()
         again = await service.card_state(CLAIRE, "locked")
-        assert await service.unlock.unlock("1234", again["root"]) == {"ok": True}
+        assert await service.unlock.unlock(CODE, again["root"]) == {"ok": True}
         check(await service.offered([*HERS, *HIS], *(item.fichier for item in ITEMS)), ITEMS)
 
     told(tmp_path, story, patience_s=3.0)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from card_bench import InsertedCard, Pcscd, slots, until
+from pin_scan import CODE
 from virtual_cps.card import ATR
 
 from gateway.card.apdu import Apdu
@@ -23,7 +24,7 @@ Insert = Callable[..., InsertedCard]
 
 SELECT_MF = Apdu(0, 0xA4, 9, 0x0C, b"\x3f\x00").tpdu()
 STATUS = Apdu(0, 0x20, 0, 1).tpdu()
-VERIFY = Apdu(0, 0x20, 0, 1, b"1234").tpdu()
+VERIFY = Apdu(0, 0x20, 0, 1, CODE.encode()).tpdu()
 
 
 def connect() -> tuple[Readers, Connection]:

@@ -16,6 +16,7 @@ import pytest
 from card_bench import DOCTOR, InsertedCard, Pcscd
 from card_service import ITEMS, Running, check, told
 from development_pki import Pki
+from pin_scan import CODE, WRONG
 
 from gateway.card.client import LONGEST_LINE, CardClient
 from gateway.card.proof import batch_root
@@ -67,13 +68,13 @@ def test_a_wrong_code_then_the_last_try(virtual_card: Insert, tmp_path: Path) ->
         await service.state("locked")
         await service.card.offer(ITEMS[:1], 0.0)
         for left in (2, 1):
-            answer = await service.open("9999")
+            answer = await service.open(WRONG)
             assert (answer["ok"], answer["code"], answer["tries"]) == (False, "CPS-63C", left)
-            assert "9999" not in json.dumps(answer)
-        answer = await service.open("1234")
+            assert WRONG not in json.dumps(answer)
+        answer = await service.open(CODE)
         assert (answer["code"], answer["tries"]) == ("CPS-LAST-TRY", 1)
         assert json.loads(card.state.read_text())["tries"]["1"] == 1
-        assert await service.open("1234", last_try=True) == {"ok": True}
+        assert await service.open(CODE, last_try=True) == {"ok": True}
         check(await service.offered(ITEMS[:1], "fichier-0"), ITEMS[:1])
 
     told(tmp_path, story)
@@ -86,7 +87,7 @@ def test_blocked(virtual_card: Insert, tmp_path: Path) -> None:
         await service.state("locked")
         await service.card.offer(ITEMS[:1], 0.0)
         for _ in range(3):
-            answer = await service.open("9999", last_try=True)
+            answer = await service.open(WRONG, last_try=True)
         assert (answer["code"], answer["tries"]) == ("CPS-6983", 0)
         assert (await service.state("blocked"))["tries"] == 0
 
@@ -102,9 +103,9 @@ def test_only_what_was_shown_is_signed(virtual_card: Insert, tmp_path: Path) -> 
         shown = await service.unlock.pending()
         await service.card.offer([replace(ITEMS[0], total=1)], 0.0)
         other = batch_root(ITEMS[1:2]).hex()
-        assert (await service.unlock.unlock("1234", other))["code"] == "CPS-ROOT"
+        assert (await service.unlock.unlock(CODE, other))["code"] == "CPS-ROOT"
         await service.card.offer(ITEMS, 0.0)
-        assert await service.unlock.unlock("1234", shown["root"]) == {"ok": True}
+        assert await service.unlock.unlock(CODE, shown["root"]) == {"ok": True}
         answer = await service.offered(ITEMS, "fichier-0")
         await service.state("locked")
         check(answer, ITEMS[:1])
@@ -270,7 +271,7 @@ SIGN_REQUESTS = [
     b"{}",
     b"[]",
     b"nothing",
-    b'{"op":"unlock","pin":"1234","root":"00"}',
+    b'{"op":"unlock","pin":"0872","root":"00"}',
     b'{"op":["offer"]}',
     b'{"op":"offer","items":[]}',
     b'{"op":"offer","items":[],"wait":-1.0}',
@@ -307,10 +308,10 @@ BAD_ITEMS = [
 UNLOCK_REQUESTS = [
     b'{"op":"offer","items":[],"wait":0.0}',
     b'{"op":"pending","more":1}',
-    b'{"op":"unlock","pin":"1234"}',
+    b'{"op":"unlock","pin":"0872"}',
     b'{"op":"unlock","pin":1234,"root":"' + b"00" * 32 + b'"}',
     b'{"op":"unlock","pin":"12a4","root":"' + b"00" * 32 + b'"}',
-    b'{"op":"unlock","pin":"1234","root":"00"}',
+    b'{"op":"unlock","pin":"0872","root":"00"}',
 ]
 
 
@@ -330,7 +331,7 @@ def test_bad_requests_are_answered_and_change_nothing(pcscd: Pcscd, tmp_path: Pa
             for request in requests:
                 answer = await ask(service.folder / f"{name}.sock", request)
                 assert (answer["ok"], answer["code"]) == (False, "CPS-REQUEST"), request
-                assert "1234" not in answer["text"]
+                assert CODE not in answer["text"]
                 assert "12a4" not in answer["text"]
         long = await ask(service.folder / "sign.sock", b'{"op":"' + b"x" * LONGEST_LINE + b'"}')
         assert long["code"] == "CPS-REQUEST"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from card_bench import DOCTOR, NURSE, InsertedCard, Pcscd, check_signature, until
 from development_pki import Pki
+from pin_scan import CODE, WRONG
 
 from gateway.card.pin import Pin
 from gateway.card.proof import Item, batch_root, proof_message
@@ -33,7 +34,7 @@ def cards() -> Iterator[Cards]:
     cards.close()
 
 
-def unlock(cards: Cards, code: bytes = b"1234") -> Session:
+def unlock(cards: Cards, code: bytes = CODE.encode()) -> Session:
     return cards.unlock(cards.look().contents.serial, Pin(code), "box-7", "this-batch", ROOT)
 
 
@@ -98,7 +99,7 @@ def test_the_card_is_reset_at_the_end(virtual_card: Insert, cards: Cards) -> Non
 def test_a_wrong_code_costs_one_try(virtual_card: Insert, cards: Cards) -> None:
     card = virtual_card()
     with pytest.raises(Refused, match="CPS-63C"):
-        unlock(cards, b"9999")
+        unlock(cards, WRONG.encode())
     assert tries(card) == 2
     assert cards.look().tries == 2
 
@@ -109,7 +110,7 @@ def test_another_card_does_not_get_the_code(virtual_card: Insert, cards: Cards, 
     pcscd.empty()
     card = virtual_card(name=NURSE)
     with pytest.raises(Refused, match="CPS-CHANGED"):
-        cards.unlock(serial, Pin(b"0000"), "box-7", "each", ROOT)
+        cards.unlock(serial, Pin(WRONG.encode()), "box-7", "each", ROOT)
     assert tries(card) == 3
 
 

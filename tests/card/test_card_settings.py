@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from pin_scan import CODE
 
 from gateway.card.pin import Pin
 from gateway.card.settings import CardSettings
@@ -29,10 +30,10 @@ def test_ends(policy: str, hours: float | None) -> None:
 
 
 def test_pin_is_written_over() -> None:
-    pin = Pin(b"1234")
+    pin = Pin(CODE.encode())
     held = pin.digits
     assert pin.known
-    assert "1234" not in f"{pin!r} {pin}"
+    assert CODE not in f"{pin!r} {pin}"
     pin.forget()
     assert held == bytes(4)
     assert not pin.known

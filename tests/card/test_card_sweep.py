@@ -21,6 +21,7 @@ import pytest
 from card_bench import DOCTOR, NURSE, InsertedCard, Pcscd, bare_card
 from card_service import ITEMS, Running, check, told
 from development_pki import Pki
+from pin_scan import CODE
 from virtual_cps.card import ATR, VirtualCps
 
 from gateway.card.failures import failure
@@ -94,7 +95,7 @@ class OneReader(Readers):
 def whole(readers: OneReader) -> list[bytes]:
     """Read the card, unlock it, sign two fichiers."""
     cards = Cards(readers)
-    session = cards.unlock(cards.look().contents.serial, Pin(b"1234"), "box-7", "each", batch_root(ITEMS[:2]))
+    session = cards.unlock(cards.look().contents.serial, Pin(CODE.encode()), "box-7", "each", batch_root(ITEMS[:2]))
     try:
         return [session.sign(item).signature for item in ITEMS[:2]]
     finally:
@@ -150,7 +151,7 @@ async def insist(service: Running, items: list[Item]) -> None:
         while True:
             for view in (await service.unlock.pending())["cards"]:
                 if view["card"]["state"] == "locked" and view["items"]:
-                    await service.unlock.unlock("1234", view["root"])
+                    await service.unlock.unlock(CODE, view["root"])
             if len((await service.card.offer(items, 0.05))["signed"]) == len(items):
                 return
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from card_bench import InsertedCard, Pcscd, until_seen
 from development_pki import Pki
+from pin_scan import CODE, NEW, PUK, WRONG
 from virtual_cps import files
 
 
@@ -70,16 +71,16 @@ class TestInserted:
 
     def test_info_with_the_code(self, apart: Pcscd, tmp_path: Path) -> None:
         """What only the code opens, by the card's own pointers, as it is."""
-        row = json.loads(gateway(apart, "info", "--json", "--pin-file", code(tmp_path / "pin", "1234")).stdout)
+        row = json.loads(gateway(apart, "info", "--json", "--pin-file", code(tmp_path / "code.pin", CODE)).stdout)
         shown = {one["label"]: bytes.fromhex(one["bytes"]) for one in row["data"]}
         assert shown == {one.label: one.content for one in files.DATA_OBJECTS}
-        words = gateway(apart, "info", "--pin-file", tmp_path / "pin").stdout
+        words = gateway(apart, "info", "--pin-file", tmp_path / "code.pin").stdout
         assert "CPS_SIT_FACT" in words
         assert "CABINET DE TEST" in words
 
     def test_trace(self, apart: Pcscd, tmp_path: Path) -> None:
         trace = tmp_path / "trace"
-        done = gateway(apart, "authenticate", "--pin-file", code(tmp_path / "pin", "1234"), "--trace", trace)
+        done = gateway(apart, "authenticate", "--pin-file", code(tmp_path / "code.pin", CODE), "--trace", trace)
         assert done.returncode == 0, done.stderr
         lines = trace.read_text().splitlines()
         assert lines[0].startswith("> 00 A4 09 04 04 3F 00 D0 03  < 61")
@@ -87,7 +88,7 @@ class TestInserted:
         assert "31 32 33 34" not in trace.read_text()
 
     def test_authenticate(self, apart: Pcscd, tmp_path: Path) -> None:
-        done = gateway(apart, "authenticate", "--pin-file", code(tmp_path / "pin", "1234"))
+        done = gateway(apart, "authenticate", "--pin-file", code(tmp_path / "code.pin", CODE))
         assert (done.returncode, done.stderr) == (0, "")
         assert "porte la clé" in done.stdout
 
@@ -95,7 +96,7 @@ class TestInserted:
         """What the card signs, openssl verifies, with chain and root."""
         content, out, opened = (tmp_path / name for name in ("content", "out.p7m", "opened"))
         content.write_bytes(bytes(range(256)) * 1000)
-        done = gateway(apart, "sign", content, out, "--pin-file", code(tmp_path / "pin", "1234"))
+        done = gateway(apart, "sign", content, out, "--pin-file", code(tmp_path / "code.pin", CODE))
         assert done.returncode == 0, done.stderr
         trust = tmp_path / "trust.pem"
         trust.write_bytes(b"".join((pki.directory / name).read_bytes() for name in ("root.pem", "chains/sante.pem")))
@@ -103,25 +104,27 @@ class TestInserted:
         said = subprocess.run([*verify, "-CAfile", trust, "-purpose", "any"], capture_output=True, text=True)
         assert said.returncode == 0, said.stderr
         assert opened.read_bytes() == content.read_bytes()
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["content", "opened", "out.p7m", "pin", "trust.pem"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            "code.pin", "content", "opened", "out.p7m", "trust.pem",
+        ]  # fmt: skip
 
     def test_a_wrong_code(self, apart: Pcscd, inserted: InsertedCard, tmp_path: Path) -> None:
         content = tmp_path / "content"
         content.write_bytes(b"x")
-        done = gateway(apart, "sign", content, tmp_path / "out", "--pin-file", code(tmp_path / "pin", "9999"))
+        done = gateway(apart, "sign", content, tmp_path / "out", "--pin-file", code(tmp_path / "code.pin", WRONG))
         assert done.returncode == 65
         assert "CPS-63C" in done.stderr
-        assert "9999" not in done.stderr
+        assert WRONG not in done.stderr
         assert not (tmp_path / "out").exists()
         assert json.loads(inserted.state.read_text())["tries"]["1"] == 2
 
     def test_change_and_unblock(self, apart: Pcscd, inserted: InsertedCard, tmp_path: Path) -> None:
-        right, other = code(tmp_path / "right", "1234"), code(tmp_path / "other", "4321")
-        puk = code(tmp_path / "puk", "12345678")
+        right, other = code(tmp_path / "right.pin", CODE), code(tmp_path / "other.pin", NEW)
+        puk = code(tmp_path / "puk.pin", PUK)
         assert gateway(apart, "change-pin", "--pin-file", right, "--new-pin-file", other).returncode == 0
-        assert json.loads(inserted.state.read_text())["secrets"]["1"] == "4321"
+        assert json.loads(inserted.state.read_text())["secrets"]["1"] == NEW
         assert gateway(apart, "unblock", "--puk-file", puk, "--new-pin-file", right).returncode == 0
-        assert json.loads(inserted.state.read_text())["secrets"]["1"] == "1234"
+        assert json.loads(inserted.state.read_text())["secrets"]["1"] == CODE
 
     @pytest.mark.parametrize(
         ("words", "said"),

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import samples
 from line import Line
+from pin_scan import CODE
 from stage import Stage, free_port
-from stage_root import CODE, stage_root
+from stage_root import stage_root
 
 REJECTED = samples.lots(3, (3, 2), samples.TODAY)[0].factures[1].number
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import samples
+from pin_scan import WRONG
 from stage import BOX, REPO
 
 from gateway.concentrator.schema import open_reading
@@ -67,7 +68,7 @@ def test_a_wrong_pin_signs_nothing_and_costs_one_try(practice: Practice) -> None
     practice.insert_card()
     practice.wait(lambda: practice.pending()["card"]["state"] == "locked" and practice.pending()["items"], "card")
     with pytest.raises(OSError, match="422"):
-        practice.unlock("9999")
+        practice.unlock(WRONG)
     assert practice.pending()["card"]["tries"] == 2
     assert practice.states()["cabinet.b2"] == "CHECKED"
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import samples
+from pin_scan import CODE
 from stage import Stage
-from stage_root import CODE, stage_root
+from stage_root import stage_root
 
 
 def test_a_fichier_goes_all_the_way_in_one_process() -> None:

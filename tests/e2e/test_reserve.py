@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 import samples
 from line import Line
+from pin_scan import CODE
 from stage import PATIENCE, Stage, free_port
-from stage_root import CODE, stage_root
+from stage_root import stage_root
 
 from gateway.formats.landing import DEPOT, RETURNS
 from tests.openssh import Sshd

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import samples
+from pin_scan import CODE
 from stage import DOCTOR, NURSE, REPO, Stage
-from stage_root import CODE, stage_root
+from stage_root import stage_root
 
 from tests.e2e.test_wrong_card import await_card, sentence
 from tests.power.withdrawals import admit_locum, revoke_at_box, revoke_at_oct

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from card_bench import DOCTOR, InsertedCard, Pcscd
 from development_pki import Pki
+from pin_scan import CODE, NEW, PUK, WRONG
 from virtual_cps import files
 
 from gateway.card.proof import digest_info
@@ -19,7 +20,7 @@ FORGETS = pytest.mark.skipif(
     reason="OpenSC 0.26 frees each security object that it has parsed (iasecc_sdo_parse): it logs into no IAS-ECC card",
 )
 ENGINES = [*Path("/usr/lib").glob("*/engines-3/pkcs11.so")]
-LOGIN = ["pkcs11-tool", "--login", "--pin", "1234"]
+LOGIN = ["pkcs11-tool", "--login", "--pin", CODE]
 SIGN_ID, LOGIN_ID = files.key_identifier(1).hex(), files.key_identifier(2).hex()
 
 
@@ -67,7 +68,7 @@ class TestOpenSC:
         content, info, signature = (tmp_path / name for name in ("content", "info", "signature"))
         content.write_bytes(b"challenge")
         info.write_bytes(digest_info(b"challenge"))
-        words = ["pkcs11-tool", "--login", "--pin", "1234", "--sign", "-m", "RSA-PKCS", "--id", LOGIN_ID]
+        words = ["pkcs11-tool", "--login", "--pin", CODE, "--sign", "-m", "RSA-PKCS", "--id", LOGIN_ID]
         done = run(apart, *words, "-i", info, "-o", signature)
         assert done.returncode == 0, done.stderr
         certificate = pki.directory / "practitioners" / DOCTOR / "auth.pem"
@@ -92,7 +93,7 @@ class TestOpenSC:
         read = ["pkcs15-tool", "--read-data-object"]
         activity = next(one for one in files.DATA_OBJECTS if one.label == "CPS_ACTIVITY_01_PS")
         assert activity.content[:4].hex(" ").upper() not in run(apart, *read, activity.label).stdout
-        opened = run(apart, *read, activity.label, "--verify-pin", "--pin", "1234").stdout
+        opened = run(apart, *read, activity.label, "--verify-pin", "--pin", CODE).stdout
         assert activity.content.hex(" ").upper() in opened
 
     @FORGETS
@@ -116,7 +117,7 @@ class TestOpenSC:
         content, signature, public = (tmp_path / name for name in ("content", "signature", "public.pem"))
         content.write_bytes(b"challenge")
         name = "".join(f"%{byte:02X}" for byte in files.key_identifier(2))
-        key = f"pkcs11:id={name};type=private;pin-value=1234"
+        key = f"pkcs11:id={name};type=private;pin-value={CODE}"
         engine = ["openssl", "dgst", "-engine", "pkcs11", "-keyform", "engine", "-sha256", "-sign", key]
         done = run(apart, *engine, "-out", signature, content)
         assert done.returncode == 0, done.stderr
@@ -131,14 +132,14 @@ class TestOpenSC:
             return dict(json.loads(inserted.state.read_text())["tries"])
 
         login = ["pkcs11-tool", "--login", "--pin"]
-        assert "CKR_PIN_INCORRECT" in run(apart, *login, "9999", "-O").stderr
+        assert "CKR_PIN_INCORRECT" in run(apart, *login, WRONG, "-O").stderr
         assert kept()["1"] == 2
-        assert run(apart, *login, "1234", "--change-pin", "--new-pin", "4321").returncode == 0
+        assert run(apart, *login, CODE, "--change-pin", "--new-pin", NEW).returncode == 0
         assert kept()["1"] == 3
-        assert run(apart, *login, "4321", "--change-pin", "--new-pin", "1234").returncode == 0
+        assert run(apart, *login, NEW, "--change-pin", "--new-pin", CODE).returncode == 0
         for _ in range(3):
-            run(apart, "pkcs15-tool", "--verify-pin", "--auth-id", "01", "--pin", "0000")
+            run(apart, "pkcs15-tool", "--verify-pin", "--auth-id", "01", "--pin", WRONG)
         assert kept() == {"1": 0, "2": 10}
-        unblock = ["pkcs15-tool", "--unblock-pin", "--auth-id", "01", "--puk", "12345678", "--new-pin", "1234"]
+        unblock = ["pkcs15-tool", "--unblock-pin", "--auth-id", "01", "--puk", PUK, "--new-pin", CODE]
         assert run(apart, *unblock).returncode == 0
         assert kept() == {"1": 3, "2": 10}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,14 +13,16 @@ from pathlib import Path
 
 import pytest
 from card_bench import TOOLS, Pcscd, until
+from pin_scan import remove
 
 APART = str(TOOLS / "pcscd-apart")
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="pcsc", dir="/tmp") as name:
-        yield Path(name)
+    name = Path(tempfile.mkdtemp(prefix="pcsc", dir="/tmp"))
+    yield name
+    remove(name)
 
 
 def alive(pid: int) -> bool:
@@ -67,7 +68,7 @@ def test_sigterm_ends_all() -> None:
     pcscd.stop()
     until(lambda: not alive(daemon), "the end of pcscd")
     assert not (pcscd.folder / "apart.pid").exists()
-    shutil.rmtree(pcscd.folder)
+    remove(pcscd.folder)
 
 
 def test_a_crash_of_pcscd_is_survived() -> None:

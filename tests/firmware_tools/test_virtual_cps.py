@@ -26,7 +26,7 @@ def bare(pki: Pki, tmp_path: Path) -> VirtualCps:
 
 SELECT_SN = "00A40904043F00D003"
 SELECT_APPLICATION = "00A404040DE828BD080F8025000001FF0010"
-VERIFY = "002000010431323334"
+VERIFY = "002000010430383732"
 MSE_LOGIN = "002241A406840182800102"
 
 DIALOGS: dict[str, list[tuple[str, str]]] = {
@@ -97,15 +97,15 @@ DIALOGS: dict[str, list[tuple[str, str]]] = {
     "challenges have eight bytes": [("0084000004", "6700")],
     "codes": [
         ("0020000100", "63C3"),
-        ("002000010430303030", "63C2"),
+        ("002000010430383731", "63C2"),
         (VERIFY, "9000"),
         ("0020000100", "9000"),
-        ("002000030431323334", "6A88"),
-        ("00240001083132333439393939", "9000"),
+        ("002000030430383732", "6A88"),
+        ("00240001083038373230383931", "9000"),
         (VERIFY, "63C2"),
         ("002C020104 31313131", "6982"),
-        ("0020000208 3132333435363738", "9000"),
-        ("002C020104 31323334", "9000"),
+        ("0020000208 3038373639333135", "9000"),
+        ("002C020104 30383732", "9000"),
         (VERIFY, "9000"),
     ],
     "unknown": [("00FE000000", "6D00"), ("80B0000001", "6E00")],
@@ -153,7 +153,7 @@ AIR: dict[str, list[tuple[str, str]]] = {
         ("00A4020C027001", "9000"),
         ("00B0000001", "6982"),
     ],
-    "no code by radio": [("002000010431323334", "6A88"), ("00240001083132333439393939", "6A88")],
+    "no code by radio": [("002000010430383732", "6A88"), ("00240001083038373230383931", "6A88")],
     "nothing of what a code guards": [
         (SELECT_APPLICATION, "9000"),
         ("00A4020C02D120", "9000"),
@@ -206,7 +206,7 @@ def test_power_forgets(bare: VirtualCps) -> None:
 
 
 def test_counters_outlive_the_card(bare: VirtualCps, pki: Pki, tmp_path: Path) -> None:
-    bare.transmit(bytes.fromhex("002000010430303030"))
+    bare.transmit(bytes.fromhex("002000010430383731"))
     again = bare_card(pki, tmp_path / "codes.json")
     assert again.transmit(bytes.fromhex("0020000100")) == b"\x63\xc2"
 

@@ -16,8 +16,8 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 
 import samples
+from pin_scan import CODE
 from stage import BOX, SERVICES, Stage
-from stage_root import CODE
 
 from gateway.book.inspection import Authority, inspect
 from gateway.concentrator.schema import open_reading

@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 
 import pytest
 from made_up_board import MadeUp, made_up_day
+from pin_scan import CODE
 
 from gateway.book.moves import utc_now
 from gateway.card.condition import Condition
@@ -127,7 +128,7 @@ class Service:
     def sign(self, origin: str | None = "same", which: int = 0, **fields: str) -> tuple[http.client.HTTPResponse, str]:
         """Submit a form of the first page, as a browser would, with changed fields."""
         form = self.forms()[which]
-        typed = {"code": "1234"} if "code" in form else {}
+        typed = {"code": CODE} if "code" in form else {}
         headers = {"content_type": "application/x-www-form-urlencoded"}
         if origin is not None:
             headers["origin"] = f"http://127.0.0.1:{self.port}" if origin == "same" else origin

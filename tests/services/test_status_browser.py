@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from chromium import Chromium
+from pin_scan import CODE
 from status_bench import OTHER_ROOT, PAGES, ROOT, Service
 
 from gateway.errors import Scope
@@ -53,10 +54,10 @@ def test_a_browser_submits_the_code(service: Service, day: dict[State, str], chr
     service.card.wait_for(day[State.CHECKED])
     chromium.open(f"http://127.0.0.1:{service.port}/")
     chromium.evaluate(
-        "document.getElementById('code').value = '1234'; document.querySelector('button.primary').click()"
+        f"document.getElementById('code').value = '{CODE}'; document.querySelector('button.primary').click()"
     )
     chromium.wait("document.body.textContent.includes('Code accepté')")
-    assert service.card.unlocks == [{"op": "unlock", "pin": "1234", "root": ROOT, "card": "4321"}]
+    assert service.card.unlocks == [{"op": "unlock", "pin": CODE, "root": ROOT, "card": "4321"}]
     assert chromium.complaints() == []
 
 

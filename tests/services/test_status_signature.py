@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from pin_scan import CODE, PUK
 from status_bench import NOBODY, OTHER_ROOT, ROOT, Service
 
 from gateway.fichier import State
@@ -31,18 +32,18 @@ def test_a_code_signs_what_was_shown(service: Service, day: dict[State, str]) ->
     service.card.wait_for(day[State.CHECKED])
     response, _ = service.sign()
     assert (response.status, response.getheader("location")) == (303, "/?signature=ok")
-    assert service.card.unlocks == [{"op": "unlock", "pin": "1234", "root": ROOT, "card": "4321"}]
+    assert service.card.unlocks == [{"op": "unlock", "pin": CODE, "root": ROOT, "card": "4321"}]
     assert "Code accepté" in service.page("/?signature=ok")
 
 
 def test_a_refused_code_is_said_and_never_repeated(service: Service, day: dict[State, str]) -> None:
     service.card.wait_for(day[State.CHECKED], tries=2)
     service.card.answer = {"ok": False, "code": "CPS-63C", "text": "Code refusé, essais restants : 2.", "tries": 2}
-    response, text = service.sign(code="98761234")
+    response, text = service.sign(code=PUK)
     assert response.status == 422
     assert 'role="alert" id="refus">Code refusé, essais restants : 2.' in text
     assert "2 essais restants" in text
-    assert "98761234" not in text
+    assert PUK not in text
 
 
 def test_the_last_try_is_a_person_s_decision(service: Service, day: dict[State, str]) -> None:
@@ -62,7 +63,7 @@ def test_the_last_try_is_a_person_s_decision(service: Service, day: dict[State, 
         ({"origin": None}, 403),
         ({"code": "12"}, 422),
         ({"code": "abcd"}, 422),
-        ({"code": "1234\n"}, 422),
+        ({"code": f"{CODE}\n"}, 422),
         ({"code": ""}, 422),
         ({"card": "9999"}, 422),
         ({"card": ""}, 422),
@@ -79,21 +80,21 @@ def test_what_is_not_our_form_reaches_no_card(
 @pytest.mark.parametrize(
     ("body", "headers", "status"),
     [
-        ({"pin": "1234", "root": ROOT}, {}, 200),
-        ({"pin": "1234", "root": ROOT, "last_try": True}, {}, 200),
+        ({"pin": CODE, "root": ROOT}, {}, 200),
+        ({"pin": CODE, "root": ROOT, "last_try": True}, {}, 200),
         ({"pin": "12", "root": ROOT}, {}, 422),
         ({"pin": 1234, "root": ROOT}, {}, 400),
         ({"pin": None, "root": ROOT}, {}, 400),
         ({"root": ROOT}, {}, 422),
         ({"pin": "", "root": ROOT}, {}, 422),
-        ({"pin": "1234"}, {}, 400),
-        ({"pin": "1234", "root": ROOT, "card": "4321"}, {}, 200),
-        ({"pin": "1234", "root": ROOT, "card": None}, {}, 200),
-        ({"pin": "1234", "root": ROOT, "card": "9999"}, {}, 422),
-        ({"pin": "1234", "root": ROOT, "card": 4321}, {}, 400),
+        ({"pin": CODE}, {}, 400),
+        ({"pin": CODE, "root": ROOT, "card": "4321"}, {}, 200),
+        ({"pin": CODE, "root": ROOT, "card": None}, {}, 200),
+        ({"pin": CODE, "root": ROOT, "card": "9999"}, {}, 422),
+        ({"pin": CODE, "root": ROOT, "card": 4321}, {}, 400),
         (["pin", "root"], {}, 400),
-        ({"pin": "1234", "root": ROOT}, {"origin": "http://evil.example"}, 403),
-        ({"pin": "1234", "root": ROOT}, {"content_type": "text/plain"}, 415),
+        ({"pin": CODE, "root": ROOT}, {"origin": "http://evil.example"}, 403),
+        ({"pin": CODE, "root": ROOT}, {"content_type": "text/plain"}, 415),
         ({"pin": "1" * 2000, "root": ROOT}, {}, 413),
     ],
 )
@@ -102,7 +103,7 @@ def test_unlock_by_the_api(service: Service, body: Any, headers: dict[str, str],
     content = {"content_type": "application/json", **headers}
     response, text = service.ask("/api/v1/card/unlock", "POST", json.dumps(body).encode(), **content)
     assert response.status == status
-    assert "1234" not in text
+    assert CODE not in text
     assert len(service.card.unlocks) == (status == 200)
 
 
@@ -116,7 +117,7 @@ def test_a_card_service_that_is_not_there(service: Service, day: dict[State, str
     (form,) = service.forms()
     service.card.gone = True
     response, text = service.ask(
-        "/signature", "POST", urlencode({**form, "code": "1234"}).encode(),
+        "/signature", "POST", urlencode({**form, "code": CODE}).encode(),
         content_type="application/x-www-form-urlencoded", origin=f"http://127.0.0.1:{service.port}",
     )  # fmt: skip
     assert response.status == 503
@@ -167,13 +168,13 @@ def test_the_last_try_of_each_card_is_asked_apart(two: Service) -> None:
     assert len(ids) == len(set(ids))
     assert {"dernier", "dernier-2"} == set(re.findall(r'for="(dernier[^"]*)"', text))
     assert two.sign(which=1, dernier="oui")[0].status == 303
-    assert two.card.unlocks == [{"op": "unlock-last-try", "pin": "1234", "root": OTHER_ROOT, "card": "8765"}]
+    assert two.card.unlocks == [{"op": "unlock-last-try", "pin": CODE, "root": OTHER_ROOT, "card": "8765"}]
 
 
 @pytest.mark.parametrize(("which", "root", "serial"), [(0, ROOT, "4321"), (1, OTHER_ROOT, "8765")])
 def test_each_form_signs_its_own_root_with_its_own_card(two: Service, which: int, root: str, serial: str) -> None:
     assert two.sign(which=which)[0].status == 303
-    assert two.card.unlocks == [{"op": "unlock", "pin": "1234", "root": root, "card": serial}]
+    assert two.card.unlocks == [{"op": "unlock", "pin": CODE, "root": root, "card": serial}]
 
 
 def test_a_refusal_is_said_at_the_card_that_was_asked(two: Service) -> None:
@@ -207,7 +208,7 @@ def test_a_card_that_is_gone_is_refused_in_words(two: Service) -> None:
     response, text = two.sign(which=1, card="9999")
     assert response.status == 422
     assert 'role="alert" id="refus">Cette carte n' in text
-    told = unlock(two, pin="1234", root=ROOT, card="9999")
+    told = unlock(two, pin=CODE, root=ROOT, card="9999")
     assert told == (422, {
         "ok": False, "code": "STA-004", "tries": None,
         "text": "Cette carte n'est dans aucun lecteur : insérez-la ou prenez-en une autre.",
@@ -221,8 +222,8 @@ def test_the_api_says_all_cards_and_takes_one(two: Service) -> None:
         ("4321", ROOT, 41, 231840), ("8765", OTHER_ROOT, 7, 9900),
     ]  # fmt: skip
     assert {**told["cards"][0], "cards": told["cards"]} == told
-    assert unlock(two, pin="1234", root=OTHER_ROOT, card="8765") == (200, {"ok": True})
-    assert two.card.unlocks == [{"op": "unlock", "pin": "1234", "root": OTHER_ROOT, "card": "8765"}]
+    assert unlock(two, pin=CODE, root=OTHER_ROOT, card="8765") == (200, {"ok": True})
+    assert two.card.unlocks == [{"op": "unlock", "pin": CODE, "root": OTHER_ROOT, "card": "8765"}]
 
 
 # -- a reader with keys of its own
@@ -243,7 +244,7 @@ def test_a_reader_s_own_keys_need_no_code_on_the_page(service: Service, day: dic
     [
         ({"card": "8765"}, 200),
         ({"card": "8765", "pin": ""}, 200),
-        ({"card": "8765", "pin": "1234"}, 200),
+        ({"card": "8765", "pin": CODE}, 200),
         ({"card": "4321"}, 422),  # its reader has no keys
         ({"card": "4321", "pin": ""}, 422),
         ({}, 422),  # which of the two?

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from gateway_root import Box, make_box
+from pin_scan import remove
 
 
 @pytest.fixture
@@ -22,4 +22,4 @@ def box() -> Iterator[Box]:
     try:
         yield make_box(root)
     finally:
-        shutil.rmtree(root)
+        remove(root)
