@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from development_pki import Pki
-from tests.services.keeper_bench import KeeperBench
+from keeper_bench import KeeperBench
 
 from gateway.journal.chain import ACCESS
 from gateway.services.keeper import commands

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 import samples
+from chain_check import first_break
 from development_pki import Pki
 from keeper_bench import KeeperBench
 from personal_bench import integrated, received
 from stage import REPO
 
 from gateway.commands import wipe
-from gateway.journal.chain import Row, first_break
+from gateway.journal.chain import Row
 
 
 @pytest.fixture

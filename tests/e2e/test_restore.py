@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from line import Line
+from pin_scan import CODE
 from stage import BOX, REPO, Stage, free_port
-from stage_root import CODE, stage_root
+from stage_root import stage_root
 
 
 def gateway(stage: Stage, *words: str) -> subprocess.CompletedProcess[str]:

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 import samples
+from pin_scan import CODE
 from stage import DOCTOR, MANDATES, PRACTITIONERS, REPO, STAFF, STAFF_CARD, Stage
-from stage_root import CODE, stage_root
+from stage_root import stage_root
 
 from gateway.config import write_toml
 

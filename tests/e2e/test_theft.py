@@ -16,8 +16,9 @@ from urllib.request import urlopen
 
 import pytest
 import samples
+from pin_scan import CODE
 from stage import BOX, REPO, Stage, free_port
-from stage_root import CODE, stage_root
+from stage_root import stage_root
 from theft_scan import PRACTICE, Listings, Secret, finds, in_files, key_secrets, nir_secret, pins_in, text_secret
 
 from gateway.formats.b2 import check

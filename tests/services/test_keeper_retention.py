@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import samples
+from chain_check import first_break
 from development_pki import Pki
 from keeper_bench import KeeperBench
 from personal_bench import ask, hear, integrated, later, received
@@ -18,7 +19,7 @@ from personal_bench import ask, hear, integrated, later, received
 from gateway.book import retention as rows
 from gateway.fichier import Verb
 from gateway.formats.b2 import check
-from gateway.journal.chain import ACCESS, first_break
+from gateway.journal.chain import ACCESS
 from gateway.services.keeper import retention
 from gateway.services.keeper.commands import ADMIN
 from gateway.services.keeper.personal import PERSONAL_ADMIN
@@ -378,7 +379,7 @@ def test_names_in_the_access_chain_end_and_the_chain_stays_whole(bench: KeeperBe
     turn(bench)
     assert bench.desk.persons.words(row) == {}
     assert [fact["year"] for fact in proofs(bench, rows.NAMES)] == [year]
-    assert first_break(bench.desk.book.journal(chain=ACCESS)) is None
+    assert first_break(bench.desk.book.journal(chain=ACCESS), ACCESS) is None
 
 
 def test_it_looks_once_a_day(bench: KeeperBench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import samples
+from chain_check import first_break
 from development_pki import Pki
 from keeper_bench import KeeperBench
 from personal_bench import hear, integrated
 
 from gateway.book.moves import Book
 from gateway.book.retention import COPIES, intents
-from gateway.journal.chain import first_break
 
 FICHIERS = 15
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import samples
+from chain_check import first_break
 from development_pki import Pki
 from keeper_bench import KeeperBench
 from personal_bench import ask, received
 
 from gateway.formats.b2 import check
-from gateway.journal.chain import ACCESS, first_break
+from gateway.journal.chain import ACCESS
 from gateway.services.keeper import reveal as revealing
 from gateway.services.keeper.personal import PERSONAL_ADMIN, PERSONAL_STATUS
 
@@ -56,7 +57,7 @@ def test_the_access_is_journaled_and_names_nobody_without_its_key(bench: KeeperB
     assert getpass.getuser() not in row.values()
     bench.desk.persons.destroy(int(row["at"][:4]))
     assert bench.desk.persons.words(row) == {}
-    assert first_break(bench.desk.book.journal(chain=ACCESS)) is None
+    assert first_break(bench.desk.book.journal(chain=ACCESS), ACCESS) is None
 
 
 def test_the_page_names_its_account_itself(bench: KeeperBench) -> None:
