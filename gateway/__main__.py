@@ -25,6 +25,7 @@ FAMILIES = {
     **dict.fromkeys(PRACTICE, "practice"),
     "mandates": "mandates",
     "journal": "journal",
+    "evidence": "evidence",
     **dict.fromkeys(("reveal", "accesses", "export"), "personal"),
     "wipe": "wipe",
     "report": "report",

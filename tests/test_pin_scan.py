@@ -80,7 +80,7 @@ def test_inputs_are_passed_over_by_name_and_few(folder: Path) -> None:
 
 def test_a_card_with_a_code_of_its_own_is_told(folder: Path) -> None:
     (folder / "other.pin").write_text("5731\n")
-    (folder / "codes.json").write_text(json.dumps({"secrets": {"1": CODE, "2": "12345678"}}))
+    (folder / "codes.json").write_text(json.dumps({"secrets": {"1": "5732", "2": PUK}}))
     assert len(strange(folder)) == 2
 
 

@@ -116,6 +116,12 @@ class Proofs:
         )
         return digest
 
+    def about(self, kind: str, about: str) -> list[sqlite3.Row]:
+        """Those of a kind about a fichier, or about what a stamp covers, in the order in which they came."""
+        return self._connection.execute(
+            "SELECT * FROM proofs WHERE kind = ? AND about = ? ORDER BY id", (kind, about)
+        ).fetchall()
+
     def carry(self, proof: int) -> None:
         """A checkpoint goes out with a fichier."""
         self._connection.execute("UPDATE proofs SET carried = 1 WHERE id = ?", (proof,))

@@ -241,6 +241,19 @@ MIGRATIONS = (
         fact   TEXT NOT NULL                     -- the journal row to be written then, JSON
     ) STRICT;
     """,
+    """
+    CREATE TABLE exhibits (                      -- what evidence needs beside the journal; nothing of a patient
+        digest  TEXT PRIMARY KEY,                -- SHA-256 of the content
+        kind    TEXT NOT NULL,                   -- signature | certificate | list | arl
+        content BLOB NOT NULL                    -- deflated
+    ) STRICT;
+
+    CREATE TABLE exhibits_of (
+        fichier TEXT NOT NULL,
+        digest  TEXT NOT NULL REFERENCES exhibits (digest),
+        UNIQUE (fichier, digest)
+    ) STRICT;
+    """,
 )
 
 

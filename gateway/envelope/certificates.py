@@ -233,6 +233,12 @@ def _serves(path: list[x509.Certificate], row: Row) -> bool:
 # ---------------------------------------------------------------- loading
 
 
+def lists_of(path: Path, crls: Sequence[bytes]) -> tuple[bytes, ...]:
+    """The lists among ``crls`` (DER) that the authorities of a path made."""
+    authorities = {x509.load_der_x509_certificate(one).subject for one in path.certificates[1:]}
+    return tuple(one for one in crls if x509.load_der_x509_crl(one).issuer in authorities)
+
+
 def load_certificates(data: bytes) -> list[bytes]:
     """DER of the certificates in a file: one DER or any number of PEM; Refused CMS-030 (scope box)."""
     try:

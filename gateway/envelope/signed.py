@@ -103,6 +103,23 @@ def write_signed(
     out.write(frame.after)
 
 
+def detached(signature: Signature, chain: Sequence[bytes]) -> bytes:
+    """The SignedData of a signature without the content (RFC 5652 §5.2), for who has the content elsewhere."""
+    return der.sequence(
+        der.oid(oids.SIGNED_DATA),
+        der.tlv(
+            der.context(0),
+            der.sequence(
+                der.integer(1),
+                der.set_of([_digest_identifier()]),
+                der.sequence(der.oid(oids.DATA)),
+                der.set_of({signature.certificate, *chain}, der.context(0)),
+                der.set_of([_signer_info(signature)]),
+            ),
+        ),
+    )
+
+
 def read_signed(src: der.Readable, out: der.Writable | None, limit: int) -> SignedContent:
     """Read a SignedData, copy its content of at most ``limit`` bytes to ``out`` and check all but the path.
 

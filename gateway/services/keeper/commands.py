@@ -24,6 +24,7 @@ from gateway.services.keeper.asking import Act, Ask, user_of
 from gateway.services.keeper.asking import fichier_of as _fichier
 from gateway.services.keeper.asking import why_of as _why
 from gateway.services.keeper.desk import Desk
+from gateway.services.keeper.evidence import evidence
 from gateway.services.keeper.mandates import today
 from gateway.services.keeper.personal import PERSONAL_ADMIN, PERSONAL_STATUS
 from gateway.services.keeper.retention import check_copies
@@ -116,7 +117,7 @@ def mandates(desk: Desk, ask: Ask) -> dict[str, Any]:
 
 ADMIN: Mapping[str, Act] = {
     "hold": hold, "release": release, "resend": resend, "redeliver": redeliver, "verify": verify, "journal": journal,
-    "mandates": mandates, **PERSONAL_ADMIN,
+    "mandates": mandates, "evidence": evidence, **PERSONAL_ADMIN,
 }  # fmt: skip
 STATUS: Mapping[str, Act] = {**PERSONAL_STATUS}
 """What the page asks of the keeper; all else it reads on the board."""

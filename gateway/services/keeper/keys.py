@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from gateway.config import Paths
+from gateway.envelope import certificates
 from gateway.envelope.algorithms import PrivateKey
 from gateway.envelope.certificates import Use, check_path, load_lists
 from gateway.errors import Refused, Scope
@@ -38,15 +39,15 @@ class Trust:
         files = sorted((self.directory / "crl").glob("*.crl"))
         return tuple(found for file in files for found in load_lists(file.read_bytes()))
 
-    def check_practitioner(self, certificate: bytes, use: Use, at: datetime) -> None:
+    def check_practitioner(self, certificate: bytes, use: Use, at: datetime) -> certificates.Path:
         """A practitioner's certificate: Refused or Deferred (scope card) where it cannot sign now."""
-        check_path(certificate, self.chain, self.roots, self.crls(), at, use)
+        return check_path(certificate, self.chain, self.roots, self.crls(), at, use)
 
-    def check_oct(self, certificate: bytes, chain: tuple[bytes, ...], at: datetime) -> None:
+    def check_oct(self, certificate: bytes, chain: tuple[bytes, ...], at: datetime) -> certificates.Path:
         """The signature of a return must be that of our OCT, valid now."""
         if certificate != self.oct_sign:
             raise Refused("RET-003", "Le retour n'est pas signé par notre concentrateur.", Scope.ROUTE)
-        check_path(certificate, (*chain, *self.chain), self.roots, self.crls(), at, Use.SIGN_RETURN)
+        return check_path(certificate, (*chain, *self.chain), self.roots, self.crls(), at, Use.SIGN_RETURN)
 
 
 @dataclass(frozen=True)

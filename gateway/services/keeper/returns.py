@@ -18,6 +18,7 @@ from typing import Any
 from gateway.book.doors import Copied
 from gateway.book.moves import iso
 from gateway.book.parts import Writable
+from gateway.envelope import certificates
 from gateway.envelope.seal import Opened, seal
 from gateway.envelope.signed import read_signed
 from gateway.errors import Deferred, Refused, Scope
@@ -32,6 +33,7 @@ from gateway.formats.returns import ReturnFile, pack, unpack
 from gateway.process.child import read_in_child
 from gateway.services.keeper.audit import take_receipt
 from gateway.services.keeper.desk import Desk
+from gateway.services.keeper.evidence import keep_return
 from gateway.services.keeper.stamping import NAME as STAMP
 from gateway.services.keeper.stamping import Stamping
 
@@ -91,7 +93,7 @@ async def _take_return(desk: Desk, name: str) -> None:
     if desk.book.connection.execute("SELECT 1 FROM returns WHERE id = ?", (part.digest,)).fetchone():
         return
     try:
-        told, signed = open_return(desk, part)
+        told, signed, path = open_return(desk, part)
         news = await _read_news(told)
     except Refused as refusal:
         _keep_unread(desk, part, refusal)
@@ -101,7 +103,8 @@ async def _take_return(desk: Desk, name: str) -> None:
         delivery = desk.parts.add(lambda out: _seal_for_practice(desk, told, out)).digest
     with desk.commit():
         desk.book.state_condition(Scope.ROUTE, "returns", "", "")
-        _record(desk, part, told, delivery, take_receipt(desk, news, signed) if isinstance(news, Receipt) else {})
+        more = take_receipt(desk, news, signed) if isinstance(news, Receipt) else {}
+        _record(desk, part, told, delivery, more | keep_return(desk, told.header, signed, path))
         _apply(desk, news)
     desk.hand_out(part.digest)
 
@@ -140,14 +143,14 @@ class _Kept:
         return block
 
 
-def open_return(desk: Desk, part: Copied) -> tuple[ReturnFile, bytes]:
-    """Open a return and check who signed it; the signed bytes as the OCT made them go with it."""
+def open_return(desk: Desk, part: Copied) -> tuple[ReturnFile, bytes, certificates.Path]:
+    """Open a return and check who signed it; the signed bytes as the OCT made them and its path go with it."""
     content = io.BytesIO()
     with desk.parts.open(part.digest) as source:
         kept = _Kept(Opened(source, desk.keys.seal_certificate, desk.keys.seal))
         signed = read_signed(kept, content, RETURN_LIMIT)
-    desk.trust.check_oct(signed.signature.certificate, signed.chain, desk.book.clock())
-    return unpack(content.getvalue()), bytes(kept.whole)
+    path = desk.trust.check_oct(signed.signature.certificate, signed.chain, desk.book.clock())
+    return unpack(content.getvalue()), bytes(kept.whole), path
 
 
 def _seal_for_practice(desk: Desk, told: ReturnFile, out: Writable) -> None:

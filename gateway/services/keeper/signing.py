@@ -11,13 +11,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from gateway.book.signatures import is_void
 from gateway.card.client import CardClient
 from gateway.card.proof import Item, proof_message
-from gateway.envelope import algorithms
+from gateway.envelope import algorithms, certificates
 from gateway.envelope.attributes import read_attributes
 from gateway.envelope.certificates import Use, holder
 from gateway.errors import Deferred, Refused, Scope, Trouble
@@ -25,6 +25,7 @@ from gateway.fichier import State, Verb
 from gateway.formats.mandates import ABSENT, Mandate
 from gateway.services.keeper import mandates
 from gateway.services.keeper.desk import Desk
+from gateway.services.keeper.evidence import keep_signature
 from gateway.services.keeper.retracting import name_of
 from gateway.services.keeper.sealing import ALGORITHM, pack_signature, signature_of
 from gateway.services.keeper.signers import record as record_signer
@@ -116,32 +117,42 @@ def commit_signature(desk: Desk, answer: dict[str, Any]) -> None:
     row = desk.book.fichier(fichier)
     if row is None or row["state"] != State.CHECKED:
         return
-    held = verify_answer(desk, row, answer)
-    part = desk.parts.add_bytes(pack_signature(answer))
+    verified = verify_answer(desk, row, answer)
+    packed = pack_signature(answer)
+    part = desk.parts.add_bytes(packed)
     certificate = base64.b64decode(answer["certificate"])
     with desk.commit():
         signer = record_signer(desk, certificate)
         desk.book.name_part(fichier, "signature", part)
         fact = {
             "part": part.digest, "certificate": signer, "holder": holder(certificate).identifier,
-            "role": " et ".join(dict.fromkeys(mandate.role for mandate in held)),
-            "mandates": [asdict(mandate) for mandate in held],
+            "role": " et ".join(dict.fromkeys(mandate.role for mandate in verified.mandates)),
+            "mandates": [asdict(mandate) for mandate in verified.mandates],
+            "exhibits": keep_signature(desk, fichier, packed, verified.paths),
         }  # fmt: skip
         desk.book.move(fichier, Verb.SIGN, fact, signer=signer)
         desk.book.state_condition(Scope.CARD, "signature", "", "")
 
 
-def verify_answer(desk: Desk, row: Any, answer: dict[str, Any]) -> tuple[Mandate, ...]:
+@dataclass(frozen=True)
+class Verified:
+    """By which mandates a signature was given, and the paths of the card's two certificates."""
+
+    mandates: tuple[Mandate, ...]
+    paths: tuple[certificates.Path, ...]
+
+
+def verify_answer(desk: Desk, row: Any, answer: dict[str, Any]) -> Verified:
     """The card was there (its own challenge-response), it signed these bytes, its holder might: by these mandates."""
     now = desk.book.clock()
     proof = answer["authentication"]
     certificate = base64.b64decode(proof["certificate"])
-    desk.trust.check_practitioner(certificate, Use.AUTHENTICATE, now)
+    present = desk.trust.check_practitioner(certificate, Use.AUTHENTICATE, now)
     message = proof_message(desk.paths.box_id, base64.b64decode(proof["challenge"]), bytes.fromhex(proof["root"]))
     algorithms.check(ALGORITHM, certificate, base64.b64decode(proof["signature"]), message)
 
     signature = signature_of(answer)
-    desk.trust.check_practitioner(signature.certificate, Use.SIGN_FICHIER, now)
+    signer = desk.trust.check_practitioner(signature.certificate, Use.SIGN_FICHIER, now)
     algorithms.check(signature.algorithm, signature.certificate, signature.signature, signature.attributes)
     attributes = read_attributes(signature.attributes)
     context = attributes.context
@@ -151,4 +162,5 @@ def verify_answer(desk: Desk, row: Any, answer: dict[str, Any]) -> tuple[Mandate
         raise Refused("SIG-002", "La carte a signé d'autres totaux que ceux de ce fichier.", Scope.CARD)
     if holder(certificate).identifier != holder(signature.certificate).identifier:
         raise Refused("SIG-003", "La carte présente et la signature n'ont pas le même titulaire.", Scope.CARD)
-    return mandates.check_signer(desk, row["id"], signature.certificate, attributes.at)
+    held = mandates.check_signer(desk, row["id"], signature.certificate, attributes.at)
+    return Verified(held, (signer, present))
