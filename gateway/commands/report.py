@@ -134,7 +134,7 @@ def _disk(paths: Paths) -> Section:
     rows += [
         ("échange (swap)", ", ".join(machine.swap()) or "aucun"),
         ("chiffrement au repos", "copies et retours scellés (CMS, AES-256-GCM) ; identités sous pseudonymes à clé"),
-        ("sauvegarde", "aucune n'est faite par cette version ; la clé de recours ouvre les copies scellées"),
+        ("sauvegarde", "à la demande (gateway backup), scellée au certificat de recours"),
     ]  # fmt: skip
     return Section("Disque et sauvegardes", ("élément", "état"), tuple(rows))
 
