@@ -446,6 +446,26 @@ def test_a_signed_piece_that_is_removed_or_changed_is_found(filed: Filed, tmp_pa
         assert copy.inspect(alone=True).findings
 
 
+def test_a_signed_piece_that_is_removed_without_a_gap_is_found(filed: Filed, tmp_path: Path) -> None:
+    """All numbers made new, in the book and in the files: what comes after it, or the row that names it, tells."""
+    bench = filed.bench
+    for _ in range(2):
+        act(bench)
+        bench.now += timedelta(days=1)
+        assert Daily(bench.desk).look() is not None
+    connection = bench.desk.book.connection
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    last = connection.execute("SELECT max(id) FROM proofs").fetchone()[0]
+    for number in range(1, last):
+        copy = filed.copy(tmp_path / str(number))
+        book = copy.open()
+        book.execute("DELETE FROM proofs WHERE id = ?", (number,))
+        book.execute("UPDATE proofs SET id = id - 1 WHERE id > ?", (number,))
+        remake(copy, book)
+        book.close()
+        assert copy.inspect().findings and copy.inspect(alone=True).findings, number
+
+
 def test_another_root_trusts_nothing(filed: Filed, tmp_path: Path, pki: Pki) -> None:
     found = dataclasses.replace(filed, authority=Authority((pki.certificate("oct-sign"),))).inspect()
     assert found.checkpoints == found.receipts == 0 and len(found.findings) >= 5
