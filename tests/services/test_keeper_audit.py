@@ -197,6 +197,14 @@ def test_without_a_certificate_of_the_box_nothing_is_said(bench: KeeperBench, oc
     assert len(list(Proofs(bench.desk.book.connection).each())) == 2, "the signed receipt is kept all the same"
 
 
+def test_an_oct_that_wants_none_gets_none(bench: KeeperBench) -> None:
+    bench.open(journal_to_oct=False)
+    act(bench)
+    signature = Signature(b"", b"", b"", "")
+    assert prepare_carried(bench.desk, signature) == (signature, None)
+    assert Daily(bench.desk).look() is not None, "the day's is made all the same"
+
+
 def test_rows_that_are_missing_hold_no_fichier_back(bench: KeeperBench) -> None:
     act(bench, 9)
     bench.desk.book.connection.execute("DELETE FROM journal WHERE chain = ? AND seq = 4", (EVIDENCE,))
