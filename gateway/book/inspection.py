@@ -353,8 +353,8 @@ def _file_rows(files: list[_File], chain: str) -> Iterator[Row]:
 
 
 def _conclude(found: Inspection, readings: list[Reading], signed: _Signed, authority: Authority, now: datetime) -> None:
+    found.findings[:0] = [finding for reading in readings for finding in reading.findings]
     for reading in readings:
-        found.findings += reading.findings
         found.rows[reading.chain] = max(reading.rows, found.rows.get(reading.chain, 0))
         found.signed_to[reading.chain] = max(reading.signed_to, found.signed_to.get(reading.chain, 0))
         left = reading.expected - 1 - reading.signed_to

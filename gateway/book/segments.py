@@ -22,7 +22,7 @@ from gateway.book.proofs import Proofs, Tree, read_rows
 from gateway.disk import sync_directory
 from gateway.formats import canonical
 from gateway.journal.chain import CHAINS, START
-from gateway.journal.segment import PROOFS, Proof, SegmentHead, entry_line, read_entry, segment_name
+from gateway.journal.segment import PROOFS, Proof, SegmentHead, entry_line, read_entry, read_name, segment_name
 
 LARGEST = 64 << 20
 """Bytes after which a segment is followed by another."""
@@ -283,4 +283,4 @@ def _number(text: str, chain: str) -> int:
 
 def names(directory: Path, chain: str) -> list[Path]:
     """The segments of a chain, in order."""
-    return sorted(directory.glob(f"{chain}-*.journal"))
+    return sorted(path for path in directory.glob(f"{chain}-*") if read_name(path.name))

@@ -13,8 +13,8 @@ from gateway.errors import Refused
 from gateway.journal.chain import ACCESS, EVIDENCE
 from gateway.journal.merkle import Frontier, extends, includes, leaf_hash
 
-COUNT = 1300
-SIZES = (1, 2, 3, 255, 256, 257, 511, 512, 513, 768, 1023, 1024, 1025, COUNT)
+COUNT = 2100
+SIZES = (1, 2, 3, 255, 256, 257, 511, 512, 513, 768, 1023, 1024, 1025, 2048, COUNT)
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +83,8 @@ def test_what_went_out_since_the_oct_confirmed(book: Book) -> None:
     [
         (Wanted(), COUNT),
         (Wanted(verb="act"), COUNT // 2),
-        (Wanted(fichier="f3"), 186),
-        (Wanted(fichier="f3", verb="look"), 93),
+        (Wanted(fichier="f3"), 300),
+        (Wanted(fichier="f3", verb="look"), 150),
         (Wanted(since="2099"), 0),
         (Wanted(until="2099"), COUNT),
         (Wanted(until="2020-01-01"), 0),

@@ -11,11 +11,18 @@ from pathlib import Path
 
 import pytest
 from concentrator_bench import BOX, DOCTOR, SIGNER, Bench, b2
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from development_pki import Pki
 
 from gateway.book.moves import iso
+from gateway.concentrator.keys import load_trust
 from gateway.concentrator.store import Store
+from gateway.envelope.algorithms import PrivateKey
 from gateway.envelope.attributes import SigningContext
+from gateway.envelope.certificates import Use
 from gateway.envelope.seal import Sealer
 from gateway.envelope.signed import sign_with_key, signed_size, write_signed
 from gateway.formats.b2 import check
@@ -106,6 +113,36 @@ def test_a_journal_that_does_not_follow_is_said_and_refuses_nothing(watched: Ben
         (good, 20, "first"), (good, 20, "backwards"), *[(good, 20, "inconsistent")] * 4, (good, 30, "consistent"),
     ]  # fmt: skip
     assert sorted(set(alarms(opened))) == ["OCT-013", "OCT-014"]
+
+
+def another_box(pki: Pki) -> tuple[bytes, PrivateKey]:
+    """A box-sign certificate of the same authority, and its key: of somebody else's box."""
+    ours = x509.load_der_x509_certificate(pki.certificate("box-sign"))
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(ours.subject)
+        .issuer_name(ours.issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(ours.not_valid_before_utc)
+        .not_valid_after(ours.not_valid_after_utc)
+    )
+    for extension in ours.extensions:
+        if not isinstance(extension.value, x509.SubjectKeyIdentifier):
+            builder = builder.add_extension(extension.value, extension.critical)
+    made = builder.sign(pki.key("ca/boites"), hashes.SHA256())
+    return made.public_bytes(Encoding.DER), key
+
+
+def test_another_box_of_the_same_authority_is_not_this_one(watched: Bench, opened: Store, pki: Pki) -> None:
+    certificate, key = another_box(pki)
+    told = Checkpoint("box-0001", EVIDENCE, 1, 5, "ab" * 32, "cd" * 32, iso(watched.now), None)
+    signed = sign_checkpoint(told, watched.now, certificate, key, [])
+    trust = load_trust(watched.settings)
+    trust.check(certificate, (), watched.now, Use.SIGN_JOURNAL)
+    send(watched, opened, 1, pack_carried(Carried(signed, ())))
+    assert said(watched, opened) == [("integrated", 0, "")] and alarms(opened) == ["OCT-015"]
 
 
 def test_what_cannot_be_checked_is_an_alarm_and_no_head(watched: Bench, opened: Store, pki: Pki) -> None:

@@ -197,6 +197,14 @@ def test_without_a_certificate_of_the_box_nothing_is_said(bench: KeeperBench, oc
     assert len(list(Proofs(bench.desk.book.connection).each())) == 2, "the signed receipt is kept all the same"
 
 
+def test_an_oct_that_wants_none_gets_none(bench: KeeperBench) -> None:
+    bench.open(journal_to_oct=False)
+    act(bench)
+    signature = Signature(b"", b"", b"", "")
+    assert prepare_carried(bench.desk, signature) == (signature, None)
+    assert Daily(bench.desk).look() is not None, "the day's is made all the same"
+
+
 def test_rows_that_are_missing_hold_no_fichier_back(bench: KeeperBench) -> None:
     act(bench, 9)
     bench.desk.book.connection.execute("DELETE FROM journal WHERE chain = ? AND seq = 4", (EVIDENCE,))
@@ -444,6 +452,26 @@ def test_a_signed_piece_that_is_removed_or_changed_is_found(filed: Filed, tmp_pa
             b"".join([*lines[:number], lines[number].replace(b'"der":"M', b'"der":"N'), *lines[number + 1 :]])
         )
         assert copy.inspect(alone=True).findings
+
+
+def test_a_signed_piece_that_is_removed_without_a_gap_is_found(filed: Filed, tmp_path: Path) -> None:
+    """All numbers made new, in the book and in the files: what comes after it, or the row that names it, tells."""
+    bench = filed.bench
+    for _ in range(2):
+        act(bench)
+        bench.now += timedelta(days=1)
+        assert Daily(bench.desk).look() is not None
+    connection = bench.desk.book.connection
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    last = connection.execute("SELECT max(id) FROM proofs").fetchone()[0]
+    for number in range(1, last):
+        copy = filed.copy(tmp_path / str(number))
+        book = copy.open()
+        book.execute("DELETE FROM proofs WHERE id = ?", (number,))
+        book.execute("UPDATE proofs SET id = id - 1 WHERE id > ?", (number,))
+        remake(copy, book)
+        book.close()
+        assert copy.inspect().findings and copy.inspect(alone=True).findings, number
 
 
 def test_another_root_trusts_nothing(filed: Filed, tmp_path: Path, pki: Pki) -> None:

@@ -97,6 +97,8 @@ def issuers(certificate: bytes, desk: Desk) -> list[bytes]:
 
 def prepare_carried(desk: Desk, signature: Signature) -> tuple[Signature, Prepared | None]:
     """The signature of a fichier with the present checkpoint of the evidence chain joined to it."""
+    if not desk.settings.journal_to_oct:
+        return signature, None
     try:
         prepared = prepare(desk, EVIDENCE)
         if prepared is None:

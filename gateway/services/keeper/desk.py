@@ -44,6 +44,9 @@ class KeeperSettings:
     retry_s: float = setting(30.0, "premier délai avant un nouvel essai sur un fichier, en secondes")
     retry_max_s: float = setting(3600.0, "délai maximal entre deux essais, en secondes")
     free_min: int = setting(200 << 20, "espace disque libre sous lequel la passerelle le dit, en octets")
+    journal_to_oct: bool = setting(
+        True, "joindre aux fichiers un point de contrôle du journal ; false si l'OCT le refuse"
+    )
     mandate_rule: str = setting("required", "required : nul ne signe sans mandat ; open : toute carte présente signe")
     practitioners: tuple[Practitioner, ...] = setting(
         (), "qui signe ici : holder, name, since, until (docs/mandats.md)"
