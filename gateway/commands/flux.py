@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gateway.errors import Refused
-from gateway.formats import b2, canonical, kinds, noemie
+from gateway.formats import b2, canonical, documents, kinds, noemie
 from gateway.formats.findings import Finding, Lot, Report
 from gateway.formats.noemie_values import Part, Return, ReturnedFacture
 from gateway.formats.sandbox import MOST_INPUT
@@ -77,7 +77,10 @@ def check_file(args: argparse.Namespace) -> int:
 def _read(path: Path, profile: str) -> Report | Return:
     try:
         with path.open("rb") as file:
-            data = file.read(MOST_INPUT + 1)
+            data = documents.begin(file.read)
+            if isinstance(data, documents.Ends):
+                return kinds.check_fichier(data)
+            data += file.read(MOST_INPUT + 1 - len(data))
     except OSError as trouble:
         why = next(text for kind, text in _UNREADABLE if isinstance(trouble, kind))
         raise Refused("FMT-011", f"Le fichier {printable(str(path))} n'a pas pu être lu : {why}.") from None

@@ -1,18 +1,18 @@
 """Structure of a scanned document (SCOR): is the file whole, as far as its two ends can tell?
 
-Rule 1: nothing is unpacked, decoded or rendered; a few places of the file are looked at, whatever its size.
+Rule 1: nothing is unpacked, decoded or rendered; a few places of the file are looked at, whatever its size, all
+of them in its two ends: no more need be kept (``Ends``).
 Rule 2: the envelope of a SCOR lot is not established; the file is carried unchanged and no lot is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gateway.formats.findings import Findings, Report, Rule
 
-Data = bytes | memoryview
-
+_HEAD, _BLOCK = 4096, 256 * 1024
 _TAIL = 1024
 _ZIP_END = b"PK\x05\x06"
 _ZIP_END_LENGTH = 22
@@ -20,6 +20,31 @@ _ZIP_MOST_COMMENT = 65535
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_IHDR = b"\x00\x00\x00\x0dIHDR"
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+
+
+class Ends:
+    """The two ends of a file that is read once; length and slices are those of the whole."""
+
+    def __init__(self, head: bytes, rest: Iterable[bytes]) -> None:
+        self._head, self._tail, self._size = head, head, len(head)
+        for block in rest:
+            self._size += len(block)
+            self._tail = (self._tail + block)[-_ZIP_END_LENGTH - _ZIP_MOST_COMMENT :]
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, place: slice) -> bytes:
+        start, stop, _ = place.indices(self._size)
+        if stop <= len(self._head):
+            return self._head[start:stop]
+        before = self._size - len(self._tail)
+        if start < before:
+            raise IndexError("the middle is not kept")
+        return self._tail[start - before : stop - before]
+
+
+Data = bytes | memoryview | Ends
 
 RULES = {
     "DOC-001": Rule("blocks", "Le document {name} est incomplet : {lack}."),
@@ -83,6 +108,15 @@ def recognise(data: Data) -> Document | None:
     """The kind of document that ``data`` starts like, or None."""
     head = bytes(data[:16])
     return next((found for found in DOCUMENTS if head.startswith(found.starts)), None)
+
+
+def begin(read: Callable[[int], bytes]) -> bytes | Ends:
+    """Read a file by ``read`` (at most so many bytes, none at its end): a document to its end, of which the two
+    ends are left; of anything else the first bytes, the rest being still to be read."""
+    head = b""
+    while len(head) < _HEAD and (block := read(_HEAD - len(head))):
+        head += block
+    return head if recognise(head) is None else Ends(head, iter(lambda: read(_BLOCK), b""))
 
 
 def check(data: Data, document: Document) -> Report:

@@ -23,7 +23,7 @@ RULES = {
 }
 
 
-def recognise(data: bytes | memoryview) -> Kind:
+def recognise(data: documents.Data) -> Kind:
     """The kind that the first bytes show.  B2 and NOEMIE share their 128-character header; NOEMIE has the
     reference of the exchange (digits) where B2 has its norm (flux facts 3)."""
     if documents.recognise(data) is not None:
@@ -48,12 +48,13 @@ def _unpacked_head(packed: bytes) -> bytes:
         return b""
 
 
-def check_fichier(data: bytes | memoryview, profile: str = "b2-cp", today: str = "") -> Report:
+def check_fichier(data: documents.Data, profile: str = "b2-cp", today: str = "") -> Report:
     """The report on a fichier that a practice wants sent; any bytes give one.  ``profile`` and ``today`` as
     in ``b2.check``."""
     document = documents.recognise(data)
     if document is not None:
         return documents.check(data, document)
+    assert not isinstance(data, documents.Ends)  # everything else is looked at whole
     kind = recognise(data)
     if kind == "b2":
         return b2.check(data, profile, today)

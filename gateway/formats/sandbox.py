@@ -5,7 +5,8 @@ Bytes on standard input, one JSON writing on standard output, nothing else: a ``
 Exit 0 whatever the bytes are.
 Rule 1: everything is imported first; then limits close the door behind us: no file nor socket can be opened
 any more (RLIMIT_NOFILE 0), nothing written to a file, no process started, no core, bounded memory and time.
-Rule 2: the input lies in one anonymous mapping, is bounded, and is never copied whole.
+Rule 2: the input lies in one anonymous mapping, is bounded, and is never copied whole.  A scanned document, which
+may be far larger, passes through and leaves its two ends.
 This is the one module of ``formats`` that does I/O.  It holds no key, and its answer is trusted for its
 form only.
 """
@@ -17,11 +18,12 @@ import mmap
 import os
 import resource
 import sys
+from functools import partial
 
-from gateway.formats import b2, b2_reveal, kinds, noemie
+from gateway.formats import b2, b2_reveal, documents, kinds, noemie
 
 MOST_INPUT = 64 * 1024 * 1024
-"""Bytes of the largest fichier that is read."""
+"""Bytes of the largest fichier that is read, documents apart."""
 
 LIMITS = (
     (resource.RLIMIT_NOFILE, 0),
@@ -39,20 +41,25 @@ def close_doors() -> None:
         resource.setrlimit(limit, (value, value))
 
 
-def read_input() -> memoryview:
-    """All of standard input, at most one byte more than MOST_INPUT."""
+def read_input(head: bytes = b"") -> memoryview:
+    """All of standard input after ``head``, at most one byte more than MOST_INPUT."""
     room = memoryview(mmap.mmap(-1, MOST_INPUT + 1))
-    size = 0
+    size = len(head)
+    room[:size] = head
     while size < len(room) and (count := os.readv(0, [room[size:]])):
         size += count
     return room[:size]
 
 
-def check(data: memoryview, kind: str, profile: str, today: str) -> bytes:
-    """The JSON answer on ``data``, read as a ``fichier`` or as a ``return``."""
-    if kind == "return":
-        return noemie.read(data[:MOST_INPUT]).to_json()
-    if len(data) > MOST_INPUT:
+def read_fichier() -> documents.Data:
+    """The same, but of a document, however large, its two ends."""
+    begun = documents.begin(partial(os.read, 0))
+    return begun if isinstance(begun, documents.Ends) else read_input(begun)
+
+
+def check_fichier(data: documents.Data, profile: str, today: str) -> bytes:
+    """The JSON answer on a fichier."""
+    if len(data) > MOST_INPUT and not isinstance(data, documents.Ends):
         return kinds.refusal("FMT-004", limit=MOST_INPUT).to_json()
     return kinds.check_fichier(data, profile, today).to_json()
 
@@ -68,9 +75,11 @@ def main() -> int:
     asked = parser.parse_args()
     close_doors()
     if asked.kind == "facture":
-        answer = b2_reveal.read_facture(read_input(), asked.lot, asked.facture).to_json()
+        answer = b2_reveal.read_facture(read_input()[:MOST_INPUT], asked.lot, asked.facture).to_json()
+    elif asked.kind == "return":
+        answer = noemie.read(read_input()[:MOST_INPUT]).to_json()
     else:
-        answer = check(read_input(), asked.kind, asked.profile, asked.today)
+        answer = check_fichier(read_fichier(), asked.profile, asked.today)
     sys.stdout.buffer.write(answer)
     sys.stdout.buffer.flush()
     return 0

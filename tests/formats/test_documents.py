@@ -73,6 +73,31 @@ def test_a_cut_document_is_refused(name: str) -> None:
     assert "DOC-001" in {one.code for one in report.findings}
 
 
+@pytest.mark.parametrize("between", [0, 5000, 300_000])
+@pytest.mark.parametrize("whole", [*WHOLE.values(), *CUT.values()], ids=[*WHOLE, *CUT])
+def test_the_two_ends_tell_as_much_as_the_whole(whole: bytes, between: int) -> None:
+    whole = whole[:12] + bytes(between) + whole[12:]
+    pieces = io.BytesIO(whole)
+    ends = documents.begin(lambda size: pieces.read(min(size, 3000)))
+    document = documents.recognise(whole)
+    assert isinstance(ends, documents.Ends) and document is not None
+    assert len(ends) == len(whole)
+    assert documents.check(ends, document) == documents.check(whole, document)
+
+
+def test_the_middle_is_not_kept() -> None:
+    ends = documents.Ends(b"%PDF-1.7", [b"a" * 100_000])
+    assert (ends[:8], ends[100_000:100_010]) == (b"%PDF-1.7", b"a" * 8)
+    with pytest.raises(IndexError):
+        ends[5000:5001]
+
+
+def test_what_is_no_document_is_only_begun() -> None:
+    source = io.BytesIO(b"000B2" + bytes(10_000))
+    begun = documents.begin(source.read)
+    assert isinstance(begun, bytes) and begun + source.read() == source.getvalue()
+
+
 def test_a_big_endian_tiff_passes() -> None:
     document = documents.recognise(big := b"MM\x00*\x00\x00\x00\x08" + bytes(6))
     assert document is not None
