@@ -24,6 +24,7 @@ FAMILIES = {
     "run": "run",
     "dev": "run",
     **dict.fromkeys(PRACTICE, "practice"),
+    "clock": "clock",
     "flux": "flux",
     "envelope": "envelope",
     "card": "card",

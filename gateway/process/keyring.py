@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway.envelope.algorithms import PrivateKey
-from gateway.envelope.certificates import load_certificates, load_key
+from gateway.envelope.certificates import load_certificates, load_key, load_lists
 from gateway.errors import Refused, Scope
 
 
@@ -17,6 +17,12 @@ def read_certificates(path: Path) -> tuple[bytes, ...]:
 def read_certificate(path: Path) -> bytes:
     """The first certificate of a file, DER."""
     return read_certificates(path)[0]
+
+
+def read_lists(*directories: Path) -> tuple[bytes, ...]:
+    """The revocation lists of the ``.crl`` files of directories, DER; they are renewed while services run."""
+    files = [file for directory in directories for file in sorted(directory.glob("*.crl"))]
+    return tuple(found for file in files for found in load_lists(_read(file)))
 
 
 def read_key(path: Path) -> PrivateKey:

@@ -285,11 +285,11 @@ def test_a_server_ends_what_its_caller_does_not(
 
     async def talk() -> None:
         settings = Settings(timers=replace(SHORT, life=0.3))
-        async with serving(Shelf(tmp_path), settings, serving_context(pki, place)) as port:
-            async with connect(called(port), box_context(pki, place)) as connection:
-                for _ in range(20):
-                    await connection.message(FILE)
-                    await asyncio.sleep(0.1)
+        served = serving(Shelf(tmp_path), settings, serving_context(pki, place))
+        async with served as port, connect(called(port), box_context(pki, place)) as connection:
+            for _ in range(20):
+                await connection.message(FILE)
+                await asyncio.sleep(0.1)
 
     with pytest.raises(Deferred, match=r"3\.316"):
         asyncio.run(talk())

@@ -18,6 +18,7 @@ from gateway.book.doors import Door
 from gateway.book.moves import Book
 from gateway.book.parts import Parts
 from gateway.lan.folder import PracticeFolder
+from gateway.services.keeper.lists import write_list
 
 INTAKE, KEEPER, CARD, FORWARD, STATUS = "gw-intake", "gw-keeper", "gw-card", "gw-forward", "gw-status"
 USERS = (INTAKE, KEEPER, CARD, FORWARD, STATUS, PRACTICE, STRANGER)
@@ -65,6 +66,9 @@ TABLE: dict[str, dict[str, str]] = {
     f"{STATE}/parts/{name_of(RETURNED)}": {KEEPER: "rcm"},
     f"{STATE}/transfers": {FORWARD: "lpc"},
     f"{STATE}/transfers/transfers.db": {FORWARD: "rwcm"},
+    # Lists that came by the line are public; the keeper alone changes them.
+    f"{STATE}/lists": {**all_users("l"), KEEPER: "lpc"},
+    f"{STATE}/lists/a1.crl": {**all_users("r"), KEEPER: "rwcm"},
     f"{STATE}/intake": {INTAKE: "lpc"},
     f"{STATE}/accounts": {STATUS: "lpc"},
     f"{STATE}/accounts/accounts.db": {STATUS: "rwcm"},
@@ -189,6 +193,7 @@ def furnished(box: Box) -> Iterator[Box]:
         Door(paths.door("counter")).link("return.r1.1", files[RETURNED])
         Door(paths.door("counter")).put("word.f1.1", b"{}")
         Door(paths.door("notices")).put("mail.1", b"{}")
+        write_list(paths.lists / "a1.crl", b"a list")
         book, board = Book(paths.book / "book.db"), Board(paths.board)
         board.rebuild(book)
         book.close()

@@ -13,6 +13,7 @@ import io
 import json
 import re
 import time
+from datetime import datetime
 from typing import Any
 
 from gateway.book.doors import Copied
@@ -30,6 +31,7 @@ from gateway.formats.receipt import Receipt
 from gateway.formats.returns import ReturnFile, pack, unpack
 from gateway.process.child import read_in_child
 from gateway.services.keeper.desk import Desk
+from gateway.services.keeper.lists import take_lists
 
 FACT_LIMIT = 1 << 20
 RETURN_LIMIT = 32 << 20
@@ -98,6 +100,7 @@ async def _take_return(desk: Desk, name: str) -> None:
     with desk.commit():
         desk.book.state_condition(Scope.ROUTE, "returns", "", "")
         _record(desk, part, told, delivery)
+        desk.watch.witness(datetime.fromisoformat(told.header.at), "un retour du concentrateur")
         _apply(desk, news)
     desk.hand_out(part.digest)
 
@@ -106,12 +109,14 @@ _FORMS = (
     (re.compile(r"sent\.[0-9a-f]{32}\.\d{1,6}\.\d{1,6}"), _take_sent),
     (re.compile(r"route\.\d{1,30}"), _take_route),
     (re.compile(r"return\.[0-9a-f]{64}"), _take_return),
+    (re.compile(r"lists\.[0-9a-f]{64}"), take_lists),
 )
 """Names in ``arrived/`` and what they bring."""
 
 
 def open_return(desk: Desk, part: Copied) -> ReturnFile:
     """Open a return and check who signed it."""
+    desk.watch.check()
     content = io.BytesIO()
     with desk.parts.open(part.digest) as source:
         opened = Opened(source, desk.keys.seal_certificate, desk.keys.seal)

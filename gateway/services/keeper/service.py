@@ -19,6 +19,7 @@ from gateway.process.runtime import Runtime
 from gateway.services.keeper.checking import check, open_content
 from gateway.services.keeper.commands import ADMIN, STATUS, pick_up, serve_commands
 from gateway.services.keeper.desk import Desk, KeeperSettings
+from gateway.services.keeper.lists import Renewal
 from gateway.services.keeper.returns import take_arrived
 from gateway.services.keeper.sealing import seal
 from gateway.services.keeper.signers import Review
@@ -44,12 +45,14 @@ async def run(runtime: Runtime, paths: Paths, settings: KeeperSettings) -> None:
 
 async def _turns(desk: Desk) -> None:
     """The main loop: facts first, then work, oldest fichier first."""
-    review = Review(desk)
+    review, renewal = Review(desk), Renewal(desk)
     while not desk.runtime.stop.is_set():
         await take_arrived(desk)
         take_new(desk)
-        review.look()
-        await _work(desk)
+        renewal.look()
+        if desk.clock_holds():
+            review.look()
+            await _work(desk)
         desk.look_after_box()
         desk.runtime.alive()
         await desk.runtime.pause(desk.settings.poll_s)

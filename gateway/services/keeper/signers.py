@@ -37,7 +37,7 @@ class Review:
     def look(self) -> None:
         """Nothing, or all of it."""
         desk = self._desk
-        lists = sorted((desk.paths.trust / "crl").glob("*.crl"))
+        lists = desk.trust.list_files()
         count = desk.book.connection.execute("SELECT count(*) FROM signers").fetchone()[0]
         seen = (mandates.today(desk), count, [(path.name, path.stat().st_mtime_ns) for path in lists])
         if seen != self._seen:
