@@ -22,7 +22,14 @@ def read_certificate(path: Path) -> bytes:
 def read_lists(*directories: Path) -> tuple[bytes, ...]:
     """The revocation lists of the ``.crl`` files of directories, DER; they are renewed while services run."""
     files = [file for directory in directories for file in sorted(directory.glob("*.crl"))]
-    return tuple(found for file in files for found in load_lists(_read(file)))
+    return tuple(found for file in files for found in _lists_of(file))
+
+
+def _lists_of(file: Path) -> list[bytes]:
+    try:
+        return load_lists(_read(file))
+    except Refused as wrong:
+        raise Refused(wrong.code, f"{file.name} : {wrong.text}", Scope.BOX) from None
 
 
 def read_key(path: Path) -> PrivateKey:

@@ -101,6 +101,7 @@ class Renewal:
         self._files: object = None
         self._next = 0.0
         self._listings: dict[str, Listing] = {}
+        self._wrong = ""
 
     def look(self) -> None:
         """Take up what was put by hand, and say how long the lists serve, where the clock can tell."""
@@ -118,8 +119,12 @@ class Renewal:
 
     def _read(self) -> None:
         """The newest sound list of each authority; what came by hand is kept like what came by the line."""
-        self._listings = {}
-        for der in self._desk.trust.crls():
+        self._listings, self._wrong = {}, ""
+        try:
+            lists = self._desk.trust.crls()
+        except Refused as wrong:  # a file that somebody put here, and that is none
+            lists, self._wrong = (), wrong.text
+        for der in lists:
             with suppress(Refused):  # an old one, whose successor is there: such files stay where a hand put them
                 keep(self._desk, der, self._known)
             listing = self._listing(der)
@@ -134,22 +139,26 @@ class Renewal:
             return None
 
     def _say(self, now: datetime) -> None:
-        missing = next((one for one in self._known if one.key not in self._listings), None)
         first = min(self._listings.values(), key=lambda one: one.until, default=None)
-        over = soon = ""
-        if missing is not None:
-            over = f"Il manque la liste de révocation de « {missing.name} » : ce qui en dépend attend."
-        elif first is not None and first.until + GRACE < now:
-            over = f"Les listes de révocation ne valent plus depuis {_end(first)} : signatures et envois attendent."
-        elif first is not None and first.until - now < self._margin(first):
-            end = _end(first).removeprefix("le ")
-            soon = (
-                f"Les listes de révocation ne valent plus que jusqu'au {end} : rétablissez d'ici là la liaison avec le"
-                " concentrateur, sinon signatures et envois attendront."
-            )
+        over, soon = self._wrong or self._missing(), ""
+        if first is not None and not over:
+            end = _end(first)
+            if first.until + GRACE < now:
+                over = f"Les listes de révocation ne valent plus depuis {end} : signatures et envois attendent."
+            elif first.until - now < self._margin(first):
+                soon = (
+                    f"Les listes de révocation ne valent plus que jusqu'au {end.removeprefix('le ')} : rétablissez d'ici"
+                    " là la liaison avec le concentrateur, sinon signatures et envois attendront."
+                )
         self._desk.condition(Scope.BOX, _OVER, "LST-012" if over else "", over)
         self._desk.condition(Scope.BOX, _SOON, "LST-011" if soon else "", soon)
         self._want(bool(over or soon))
+
+    def _missing(self) -> str:
+        missing = next((one for one in self._known if one.key not in self._listings), None)
+        if missing is None:
+            return ""
+        return f"Il manque la liste de révocation de « {missing.name} » : ce qui en dépend attend."
 
     def _margin(self, listing: Listing) -> timedelta:
         """A list of a few days is not said to end soon from its first hour on."""
