@@ -191,12 +191,17 @@ def test_it_is_said_until_when_the_lists_serve(
 
 def test_a_file_that_is_no_list_is_named_and_stops_no_keeper(bench: KeeperBench) -> None:
     bring(bench, *fresh(bench))
+    key = bench.checked("a", EMITTER)
+    bench.sign(key)
+    bench.turn()
     odd = bench.desk.paths.trust / "crl" / "odd.crl"
     odd.write_bytes(b"no list")
     renewal = Renewal(bench.desk)
     renewal.look()
     condition = bench.condition("lists-over")
     assert condition["code"] == "LST-012" and condition["text"].startswith("odd.crl : ")
+    bench.review.look()
+    assert (bench.row(key)["state"], bench.row(key)["held_since"]) == ("SIGNED", "")
     odd.unlink()
     renewal.look()
     assert said(bench)["lists-over"] == ""

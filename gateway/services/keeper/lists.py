@@ -147,8 +147,8 @@ class Renewal:
                 over = f"Les listes de révocation ne valent plus depuis {end} : signatures et envois attendent."
             elif first.until - now < self._margin(first):
                 soon = (
-                    f"Les listes de révocation ne valent plus que jusqu'au {end.removeprefix('le ')} : rétablissez d'ici"
-                    " là la liaison avec le concentrateur, sinon signatures et envois attendront."
+                    f"Les listes de révocation ne valent plus que jusqu'au {end.removeprefix('le ')} : rétablissez la"
+                    " liaison avec le concentrateur d'ici là, sinon signatures et envois attendront."
                 )
         self._desk.condition(Scope.BOX, _OVER, "LST-012" if over else "", over)
         self._desk.condition(Scope.BOX, _SOON, "LST-011" if soon else "", soon)

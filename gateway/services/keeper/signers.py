@@ -65,7 +65,8 @@ def _hold_withdrawn(desk: Desk) -> None:
         try:
             desk.trust.check_practitioner(signer.der, Use.SIGN_FICHIER, desk.book.clock())
         except Refused as refusal:
-            refused[signer.certificate] = refusal
+            if refusal.scope is Scope.CARD:  # a list that cannot be read says nothing of a signer
+                refused[signer.certificate] = refusal
         except Deferred:
             continue  # no list tells now: what was good stays good until one says otherwise
     for certificate, why in refused.items():
