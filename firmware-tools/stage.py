@@ -120,7 +120,13 @@ class Stage:
             path.mkdir(parents=True, exist_ok=True)
         paths = self.paths
         doors = [paths.door(name) for name in ("new", "outgoing", "arrived", "counter", "notices")]
-        rest = [paths.board.parent, paths.progress.parent, paths.socket("sign").parent, paths.trust / "crl"]
+        rest = [
+            paths.board.parent,
+            paths.progress.parent,
+            paths.socket("sign").parent,
+            paths.trust / "crl",
+            paths.lists,
+        ]
         practice = [paths.practice / name for name in FOLDERS]
         make_folder(self.leds)
         for path in (*doors, *rest, paths.book, paths.journal, paths.parts, paths.transfers, paths.intake, *practice):
@@ -171,6 +177,7 @@ class Stage:
             "concentrator": {
                 "directory": str(self.oct), "port": self.ports["concentrator"], "name": OCT,
                 "partners": [{"identifier": SENDER, "password_hash": password_hash(password),
+                              "client_name": "OCT-GATEWAY TEST box-transport",
                               "box_seal": str(pki / "box-seal.pem"), "landing": self.landing,
                               "box_sign": str(pki / "box-sign.pem"), "mandates": MANDATES}],
                 "seal_certificate": str(pki / "oct-seal.pem"), "seal_key": str(pki / "oct-seal.key"),

@@ -29,6 +29,7 @@ FAMILIES = {
     **dict.fromkeys(("reveal", "accesses", "export"), "personal"),
     "wipe": "wipe",
     "report": "report",
+    "clock": "clock",
     "flux": "flux",
     "envelope": "envelope",
     "card": "card",

@@ -72,6 +72,11 @@ class Paths:
         """status's own directory."""
         return self.state / "accounts"
 
+    @property
+    def lists(self) -> Path:
+        """Revocation lists that came by the line, each checked; the keeper writes, forward reads."""
+        return self.state / "lists"
+
     def door(self, name: str) -> Path:
         """The door ``new``, ``outgoing``, ``arrived``, ``counter`` or ``notices``."""
         return self.state / "doors" / name

@@ -254,6 +254,21 @@ MIGRATIONS = (
         UNIQUE (fichier, digest)
     ) STRICT;
     """,
+    """
+    CREATE TABLE lists (
+        authority TEXT PRIMARY KEY,              -- SHA-256 of the public key that signs its revocation lists
+        number    TEXT NOT NULL,                 -- of the last list that was taken; numbers only grow
+        since     TEXT NOT NULL,
+        until     TEXT NOT NULL,
+        digest    TEXT NOT NULL                  -- SHA-256 of the list
+    ) STRICT;
+
+    CREATE TABLE moments (
+        name TEXT PRIMARY KEY,                   -- witness: the latest that others signed | own: our last commit
+        at   TEXT NOT NULL,
+        what TEXT NOT NULL                       -- what says so, in words
+    ) STRICT;
+    """,
 )
 
 

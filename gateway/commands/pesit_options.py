@@ -22,6 +22,7 @@ from gateway.errors import Refused, Scope
 from gateway.link.client import Partner
 from gateway.link.line import Timers
 from gateway.link.partners import Addresses, PartnerEntry, password_hash
+from gateway.link.tls import harden
 from gateway.pesit.compression import Compression
 from gateway.pesit.framing import Framing
 from gateway.pesit.profiles import PROFILES, Alphabet, Profile
@@ -115,6 +116,7 @@ def add_tls(parser: argparse.ArgumentParser) -> None:
         ("--tls-key", "sa clé privée (PEM)"),
     ):
         parser.add_argument(name, type=Path, metavar="FICHIER", help=meaning)
+    parser.add_argument("--older-tls", action="store_true", help="admettre TLS 1.2, pour qui n'a pas mieux")
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -207,19 +209,19 @@ def read_text(path: Path) -> str:
 
 
 def calling_context(arguments: argparse.Namespace) -> ssl.SSLContext:
-    """TLS 1.2 or better towards a server whose name its certificate must bear."""
+    """TLS 1.3, or 1.2 where it was asked for, towards a server whose name its certificate must bear."""
 
     def made() -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=arguments.tls_ca)
         if arguments.tls_certificate:
             context.load_cert_chain(arguments.tls_certificate, arguments.tls_key)
-        return context
+        return harden(context, tls12=arguments.older_tls)
 
     return _loaded(made)
 
 
 def answering_context(arguments: argparse.Namespace) -> ssl.SSLContext | None:
-    """TLS 1.2 or better for who calls; with an authority, callers must show a certificate of it."""
+    """TLS 1.3, or 1.2 if asked for, for who calls; with an authority, callers must have a certificate of it."""
     if not arguments.tls_certificate:
         return None
 
@@ -229,18 +231,16 @@ def answering_context(arguments: argparse.Namespace) -> ssl.SSLContext | None:
         if arguments.tls_ca:
             context.load_verify_locations(arguments.tls_ca)
             context.verify_mode = ssl.CERT_REQUIRED
-        return context
+        return harden(context, tls12=arguments.older_tls)
 
     return _loaded(made)
 
 
 def _loaded(made: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
     try:
-        context = made()
+        return made()
     except OSError as error:  # an SSLError is one too
         raise Refused("PES-TLS", f"Certificat, clé ou autorité TLS illisible : {error}.", Scope.BOX) from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def entries_of(arguments: argparse.Namespace) -> list[PartnerEntry]:

@@ -20,7 +20,7 @@ from typing import Any
 from gateway.book.board import BoardReader
 from gateway.book.moves import utc_now
 from gateway.commands.keeper import ask, common, create
-from gateway.commands.sections import read_paths
+from gateway.commands.sections import read_paths, read_settings
 from gateway.config import Paths
 from gateway.errors import Trouble
 from gateway.process import machine
@@ -82,7 +82,7 @@ def gather(arguments: argparse.Namespace) -> Iterator[Section]:
     """All sections, in the order of the report."""
     paths, now = read_paths(Path(arguments.config)), utc_now()
     yield _machine(now)
-    yield _algorithms(paths)
+    yield _algorithms(paths, Path(arguments.config))
     yield _certificates(paths, now)
     yield _lists(paths, now)
     yield _keys(paths)
@@ -142,7 +142,7 @@ def _disk(paths: Paths) -> Section:
 # -- cryptography
 
 
-def _algorithms(paths: Paths) -> Section:
+def _algorithms(paths: Paths, config: Path) -> Section:
     from gateway.envelope.algorithms import SIGNATURES
 
     rows = (
@@ -151,17 +151,18 @@ def _algorithms(paths: Paths) -> Section:
         ("signatures admises", ", ".join(sorted(SIGNATURES))),
         ("clés admises", "RSA de 2048 bits au moins, P-256, P-384"),
         ("chaînes du journal", "SHA-256"), ("pseudonymes", "HMAC-SHA-256, clé propre à la passerelle"),
-        *_tls(paths),
+        *_tls(paths, config),
     )  # fmt: skip
     return Section("Algorithmes en vigueur", ("usage", "algorithme"), rows)
 
 
-def _tls(paths: Paths) -> Iterator[tuple[str, str]]:
+def _tls(paths: Paths, config: Path) -> Iterator[tuple[str, str]]:
     """The line to the concentrator as forward would open it now."""
     from gateway.services.forward.pesit import client_context
 
+    settings = read_settings("forward", config)
     try:
-        context = client_context(paths)
+        context = client_context(paths, settings)
     except OSError:
         yield "liaison (TLS)", f"{UNKNOWN} : ses certificats ou sa clé ne sont pas lisibles d'ici"
         return

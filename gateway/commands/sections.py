@@ -49,6 +49,11 @@ def read_paths(config: Path) -> Paths:
     return paths
 
 
+def read_settings(name: str, config: Path) -> Any:
+    """One section of a configuration file, as its part declares it."""
+    return read_section(load(SECTIONS[name]), read_document(config, SECTIONS).get(name, {}), f"[{name}]")
+
+
 def service(name: str, config: Path) -> Callable[[Runtime], Awaitable[None]]:
     """A service with its settings, ready to be run."""
     document = read_document(config, SECTIONS)

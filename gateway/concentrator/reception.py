@@ -19,6 +19,7 @@ from pathlib import Path
 from gateway.book.doors import Copied
 from gateway.book.moves import iso
 from gateway.concentrator.keys import Trust
+from gateway.concentrator.lists import LISTS, ListsOffered, offer_lists
 from gateway.concentrator.settings import ConcentratorSettings, PartnerAccess
 from gateway.concentrator.spool import Incoming, Repeated
 from gateway.concentrator.store import Store, number_of
@@ -174,8 +175,10 @@ class Reception:
 
     # -- returns out
 
-    def select(self, access: PartnerAccess, identity: Identity, restart: bool) -> Outgoing | None:
+    def select(self, access: PartnerAccess, identity: Identity, restart: bool) -> Outgoing | ListsOffered | None:
         """The oldest return of this partner that it has not got, or on a restart the one it was getting."""
+        if identity.file_name == LISTS and identity.file_type == 0 and not restart:
+            return offer_lists(self._trust().crls, identity, self._clock())
         if identity.file_name != RETURNS or identity.file_type != 0:
             return None
         now = self._clock()

@@ -25,6 +25,7 @@ from gateway.config import Paths
 from gateway.errors import Refused, Scope
 from gateway.link.line import Timers
 from gateway.link.server import Settings, serve
+from gateway.link.tls import harden
 from gateway.process.runtime import Runtime
 
 LOOK_S = 1.0
@@ -98,13 +99,14 @@ def sweep(settings: ConcentratorSettings, store: Store, at: datetime) -> None:
 
 
 def server_context(settings: ConcentratorSettings) -> ssl.SSLContext:
-    """TLS 1.2 or later with the server's certificate; asks for the box's own where the settings say so.
+    """TLS 1.3 with the server's certificate, 1.2 too if some box may come by it; asks for the box's own where the
+    settings say so.
 
     The intermediates are loaded as trusted so that OpenSSL sends ours along; whether a box's certificate may be
     used, and is not revoked, is checked again by ``Reception``.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    older = any(partner.tls12 for partner in settings.partners)
+    context = harden(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), tls12=older)
     try:
         context.load_cert_chain(settings.transport_certificate, settings.transport_key)
         for path in (settings.root, *settings.chain):
@@ -119,7 +121,11 @@ def server_context(settings: ConcentratorSettings) -> ssl.SSLContext:
 def _offer(settings: ConcentratorSettings) -> Settings:
     """What the PeSIT server grants at most."""
     timers = Timers(answer=settings.answer_s, idle=settings.idle_s)
-    return Settings(sync_kb=settings.sync_kb, window=settings.window, connections=settings.connections, timers=timers)
+    older = {partner.identifier for partner in settings.partners if partner.tls12}
+    return Settings(
+        sync_kb=settings.sync_kb, window=settings.window, connections=settings.connections, timers=timers,
+        tls12=older.__contains__,
+    )  # fmt: skip
 
 
 def _listener(runtime: Runtime, settings: ConcentratorSettings) -> socket.socket:

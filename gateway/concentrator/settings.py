@@ -23,10 +23,11 @@ class PartnerAccess:
     identifier: str = field(metadata={"doc": "identifiant PeSIT du boîtier (PI 3)"})
     password_hash: str = field(metadata={"doc": "empreinte scrypt de son mot de passe : scrypt$sel$empreinte"})
     box_seal: Path = field(metadata={"doc": "certificat auquel ses retours sont scellés"})
-    client_name: str = setting("", "CN exigé de son certificat TLS ; vide : tout certificat admis")
+    client_name: str = setting("", "CN de son certificat TLS ; exigé si client_certificate, un par boîtier")
     mandates: tuple[Mandate, ...] = setting((), "qui signe pour quel numéro : holder, emitter, role, since, until")
     landing: str = setting("", "son répertoire de dépôt SFTP (voie de secours) ; vide : aucun")
     box_sign: Path = setting(Path(), "certificats qui signent son journal ; vide : journal non vérifié")
+    tls12: bool = setting(False, "peut venir en TLS 1.2, s'il n'a pas mieux ; sinon TLS 1.3 est exigé")
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,16 @@ class ConcentratorSettings:
         if self.mandate_rule not in RULES:
             text = f"[concentrator] mandate_rule : « {self.mandate_rule} » n'est ni {' ni '.join(RULES)}."
             raise Refused("CFG-008", text, Scope.BOX)
+        self._check_names()
+
+    def _check_names(self) -> None:
+        """Refused CFG-010 where one box could come as another: without a name of its own, or with another's."""
+        seen: set[str] = set()
+        for one in self.partners if self.client_certificate else ():
+            if not one.client_name or one.client_name in seen:
+                text = f"[concentrator] {one.identifier} : client_name doit être le CN de son seul certificat TLS."
+                raise Refused("CFG-010", text, Scope.BOX)
+            seen.add(one.client_name)
 
     @property
     def database(self) -> Path:

@@ -258,6 +258,7 @@ BOX_LEVELS = {
     "clock": Level.FAULT,
     "disk": Level.FAULT,
     "keeper": Level.FAULT,
+    "lists-over": Level.FAULT,
     "certificates": Level.ATTENTION,
 }
 """How bad a condition of the box is, by its name; any other asks for attention."""

@@ -27,6 +27,7 @@ from gateway.link.flow import (
     Source,
     WentBack,
     begin_sending,
+    check_age,
     collect,
     guarded,
     hear,
@@ -58,6 +59,7 @@ _LINGER = 1.0
 class Partner:
     """Whom to call and how: ``requester`` and ``server`` are PI 3 and 4 of CONNECT, ``password`` PI 5.
 
+    ``server_name`` is what its TLS certificate must bear, "" for ``host``.
     ``server_password`` is what PI 5 of ACONNECT must be, "" for anything. ``service`` is the name that a
     pre-connection opens with; it carries the requester and the password too. ``access`` is PI 22; ``resync``
     offers PI 23. ``sending`` is how articles lie in entities, ``compression`` what is proposed in PI 21, ``crc``
@@ -82,6 +84,7 @@ class Partner:
     crc: bool = False
     bare_abort: bool = False
     timers: Timers = USUAL
+    server_name: str = ""
 
     def like(self, profile: Profile, *, secured: bool = False) -> Partner:
         """This partner, called as ``profile`` says; ``secured``: through TLS."""
@@ -111,9 +114,16 @@ class RestartRefused(Deferred):
     """The peer has no context for this restart: make a new transfer, with a new PI 13."""
 
 
+Inspection = Callable[[bytes], None]
+"""Looks at the certificate (DER) that TLS accepted, before a word is said; what it raises ends the connection."""
+
+
 @asynccontextmanager
 async def connect(
-    partner: Partner, ssl_context: ssl.SSLContext | None = None, observe: Observer | None = None
+    partner: Partner,
+    ssl_context: ssl.SSLContext | None = None,
+    observe: Observer | None = None,
+    inspect: Inspection | None = None,
 ) -> AsyncIterator[Connection]:
     """A connection in CN03; RELEASE at the end, ABORT when it is left in the middle of something.
 
@@ -121,6 +131,13 @@ async def connect(
     """
     line = await _join(partner, ssl_context)
     line.observe = observe
+    try:
+        if inspect and (certificate := line.certificate()):
+            inspect(certificate)
+    except Trouble:
+        line.close()
+        await line.gone(_LINGER)
+        raise
     try:
         if partner.pre_connection is not Alphabet.NONE:
             await _preconnect(line, partner)
@@ -146,6 +163,7 @@ async def _join(partner: Partner, ssl_context: ssl.SSLContext | None) -> Line:
                 partner.host,
                 partner.port,
                 ssl=ssl_context,
+                server_hostname=partner.server_name or None if ssl_context else None,
                 ssl_shutdown_timeout=_LINGER if ssl_context else None,
             )
     except TimeoutError:
@@ -200,7 +218,10 @@ async def _part(line: Line, cause: BaseException | None) -> None:
 
 
 class Connection:
-    """A partner that answered: one file or message at a time, any number one after the other."""
+    """A partner that answered: one file or message at a time, any number one after the other.
+
+    Each may raise ``Aged`` instead of beginning or going on: make another connection, and restart on it.
+    """
 
     def __init__(self, line: Line, compression: Compression) -> None:
         self._line = line
@@ -241,7 +262,13 @@ class Connection:
                 await interrupt(self._line, _unknown_point(number), "2.228")
             begin_sending(self._line, start, 0 if form.text else identity.article_length)
             articles = partial(form.articles, source)
-            outgoing = Source(articles, identity.article_length, acknowledged, marked, progress)
+
+            def moved(offset: int) -> None:
+                progress(offset)
+                if offset < size:
+                    check_age(self._line)
+
+            outgoing = Source(articles, identity.article_length, acknowledged, marked, moved)
             await transmit(self._line, outgoing, partial(self._end, acknowledged))
         return self._outcome(identity)
 
@@ -288,6 +315,7 @@ class Connection:
         For the acknowledgement of a file received, ``identity`` is that file's ``answering()``; for a free message
         see ``messages.free``. A text that does not fit one FPDU goes in several.
         """
+        check_age(self._line)
         *before, last = messages.parts(identity, text, self._line.session.entity, answer=answer)
         self._line.say(*before)
         reply = await self._ask(last, "ACK(MSG)", False)
@@ -313,6 +341,8 @@ class Connection:
 
     async def _ask(self, request: Fpdu, answer: str, restarting: bool) -> Fpdu:
         """Say ``request``, return its positive answer; the trouble that a negative one stands for, raised."""
+        if self._line.session.state == "CN03A":
+            check_age(self._line)
         self._line.say(request)
         reply = await hear(self._line, answer)
         if reply.diagnostic == SUCCESS:

@@ -77,6 +77,19 @@ class Suspended(Deferred):
         super().__init__(cause.code, cause.text, cause.scope)
 
 
+class Aged(Suspended):
+    """The connection has lived its life: what was to go goes on, from its last point, on another one."""
+
+    def __init__(self) -> None:
+        super().__init__("la liaison a duré assez, une autre la suit")
+
+
+def check_age(line: Line) -> None:
+    """Raise ``Aged`` once a connection has lived its life."""
+    if line.aged:
+        raise Aged
+
+
 class Interrupted(Exception):
     """The data phase was left by IDT; ``cause`` says why, ``keep`` whether a restart may follow."""
 
@@ -322,6 +335,7 @@ async def _gather(line: Line, receiving: Receiving, limit: int) -> None:
             await guarded(line, partial(receiving.sync, event))
             if line.session.sync.window:
                 line.say(Fpdu("ACK(SYN)", {20: event.number}))
+            await guarded(line, partial(check_age, line))
         elif isinstance(event, Fpdu) and event.name == "DTF.END":
             if event.diagnostic != SUCCESS:
                 await interrupt(line, said(event), event.diagnostic)

@@ -28,7 +28,8 @@ ENOUGH = 1 << 18
 class Timers:
     """Seconds of the standard (4.6): ``answer`` is Tp, ``connect`` Tc, ``idle`` Td, ``close`` Tr.
 
-    ``store`` is for the answers that wait for a disk: ACK(TRANS.END), ACK(CRF).
+    ``store`` is for the answers that wait for a disk: ACK(TRANS.END), ACK(CRF).  ``life``: no connection, and so no
+    session key, gets older; a requester leaves in order then, a server ends what stays ``LEEWAY`` longer.
     """
 
     answer: float = 30
@@ -36,6 +37,11 @@ class Timers:
     idle: float = 300
     close: float = 30
     store: float = 300
+    life: float = 23 * 3600
+
+
+LEEWAY = 3600.0
+"""Seconds that a server gives a connection beyond its life, so that the requester ends it and not we."""
 
 
 Observer = Callable[[str, bytes], None]
@@ -70,6 +76,7 @@ class Line(asyncio.Protocol):
         self.timers = timers
         self.observe: Observer | None = None
         self.closed = asyncio.get_running_loop().create_future()
+        self._ends = asyncio.get_running_loop().time() + timers.life
         self._lost: Cut | None = None
         self._transport: asyncio.Transport | None = None
         self._paused = False
@@ -114,6 +121,16 @@ class Line(asyncio.Protocol):
         """The peer's certificate in DER, None without TLS or without one."""
         secured = self._transport.get_extra_info("ssl_object") if self._transport else None
         return secured.getpeercert(binary_form=True) if isinstance(secured, ssl.SSLObject) else None
+
+    def version(self) -> str:
+        """The version of TLS, "" without TLS."""
+        secured = self._transport.get_extra_info("ssl_object") if self._transport else None
+        return (secured.version() or "") if isinstance(secured, ssl.SSLObject) else ""
+
+    @property
+    def aged(self) -> bool:
+        """Whether the connection has lived its life."""
+        return asyncio.get_running_loop().time() >= self._ends
 
     def take(self) -> Event | None:
         """The next event if it is there; ``Violation`` or what an ABORT of the peer says, raised."""

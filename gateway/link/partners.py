@@ -19,7 +19,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from gateway.errors import Deferred, Scope
-from gateway.link.client import Connection, Partner, connect
+from gateway.link.client import Connection, Inspection, Partner, connect
 from gateway.link.line import Observer
 from gateway.pesit import diagnostics
 
@@ -180,6 +180,7 @@ async def connect_any(
     *,
     first: int | None = None,
     observe: Observer | None = None,
+    inspect: Inspection | None = None,
 ) -> AsyncIterator[Connection]:
     """``client.connect`` at the first of ``addresses`` that answers; ``partner`` says all but host and port.
 
@@ -191,7 +192,7 @@ async def connect_any(
         for place, host, port in addresses.in_order(first):
             there = replace(partner, host=host, port=port)
             try:
-                connection = await stack.enter_async_context(connect(there, ssl_context, observe))
+                connection = await stack.enter_async_context(connect(there, ssl_context, observe, inspect))
             except Deferred as failure:
                 failures.append(failure)
                 continue

@@ -19,6 +19,7 @@ from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from gateway.errors import Deferred, Trouble
+from gateway.link import tls
 from gateway.link.flow import (
     OK,
     GoBack,
@@ -34,7 +35,7 @@ from gateway.link.flow import (
     stopped,
     transmit,
 )
-from gateway.link.line import USUAL, Cut, Late, Line, Observer, Timers, abort_code
+from gateway.link.line import LEEWAY, USUAL, Cut, Late, Line, Observer, Timers, abort_code
 from gateway.pesit import diagnostics, messages, states, transfer
 from gateway.pesit.codec import Fpdu
 from gateway.pesit.compression import Compression
@@ -60,6 +61,7 @@ def _named_pesit(request: Preconnection) -> bool:
 class Settings:
     """What this server offers at most; a requester may always want less.
 
+    ``tls12``: whether a caller that was let in may have come by TLS 1.2, where the context lets that in at all.
     ``password`` is our own, told in ACONNECT (PI 5) when there is one. ``welcome`` decides on a pre-connection.
     ``sending`` is how we send, ``compression`` what we take and give, ``crc`` whether check bytes are welcome.
     Of more than ``connections`` at a time, each further one is told so (3.303), up to as many again.
@@ -78,6 +80,7 @@ class Settings:
     crc: bool = True
     bare_abort: bool = False
     timers: Timers = USUAL
+    tls12: Callable[[str], bool] = lambda requester: True
 
 
 class Offering(Protocol):
@@ -192,12 +195,7 @@ class Talk(Generic[A]):
         """The whole conversation."""
         ending: Trouble = Cut(None)
         try:
-            if await self._admitted():
-                try:
-                    while self._line.session.state != states.SERVER:
-                        await self._turn()
-                finally:
-                    self._application.leave(self._access)
+            await self._live()
             self._drop(ending, keep=True)
             await self._line.gone(self._settings.timers.close)
         except (Trouble, asyncio.CancelledError) as cause:
@@ -207,7 +205,28 @@ class Talk(Generic[A]):
         finally:
             self._line.close()
 
+    async def _live(self) -> None:
+        """The conversation; 3.316 when it outlives what a connection may."""
+        try:
+            async with asyncio.timeout(self._settings.timers.life + LEEWAY) as life:
+                await self._converse()
+        except TimeoutError:
+            if not life.expired():
+                raise
+            raise diagnostics.trouble("3.316") from None
+
+    async def _converse(self) -> None:
+        if not await self._admitted():
+            return
+        try:
+            while self._line.session.state != states.SERVER:
+                await self._turn()
+        finally:
+            self._application.leave(self._access)
+
     def _code(self, cause: BaseException) -> str:
+        if isinstance(cause, Trouble) and cause.code == "PES-3.316":
+            return "3.316"
         idle = isinstance(cause, Late) and self._line.session.state == "CN03B"
         return "3.313" if idle else abort_code(cause)
 
@@ -249,7 +268,10 @@ class Talk(Generic[A]):
         checked = self._line.session.crc
         if checked > self._settings.crc or event.number(1) > checked:
             raise diagnostics.trouble("3.323")
-        return self._application.connect(event.text(3), event.text(4), event.text(5), self._line.certificate())
+        requester = event.text(3)
+        if self._line.version() not in ("", tls.MODERN) and not self._settings.tls12(requester):
+            raise diagnostics.trouble("3.304", "TLS 1.3 est exigé")
+        return self._application.connect(requester, event.text(4), event.text(5), self._line.certificate())
 
     async def _turn(self) -> None:
         timers = self._settings.timers

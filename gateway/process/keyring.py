@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway.envelope.algorithms import PrivateKey
-from gateway.envelope.certificates import load_certificates, load_key
+from gateway.envelope.certificates import load_certificates, load_key, load_lists
 from gateway.errors import Refused, Scope
 
 
@@ -17,6 +17,19 @@ def read_certificates(path: Path) -> tuple[bytes, ...]:
 def read_certificate(path: Path) -> bytes:
     """The first certificate of a file, DER."""
     return read_certificates(path)[0]
+
+
+def read_lists(*directories: Path) -> tuple[bytes, ...]:
+    """The revocation lists of the ``.crl`` files of directories, DER; they are renewed while services run."""
+    files = [file for directory in directories for file in sorted(directory.glob("*.crl"))]
+    return tuple(found for file in files for found in _lists_of(file))
+
+
+def _lists_of(file: Path) -> list[bytes]:
+    try:
+        return load_lists(_read(file))
+    except Refused as wrong:
+        raise Refused(wrong.code, f"{file.name} : {wrong.text}", Scope.BOX) from None
 
 
 def read_key(path: Path) -> PrivateKey:

@@ -38,6 +38,7 @@ MANDATES = tuple(
 )
 """The first practitioner, and those of the zoo whose certificates must be refused all the same."""
 HASH = password_hash(PASSWORD)
+CLIENT = "OCT-GATEWAY TEST box-transport"
 DAY = (datetime.now(UTC) - timedelta(days=2)).date().isoformat()
 """A day of the recent past, since the check of a content knows what is future."""
 
@@ -144,7 +145,7 @@ def make_bench(pki: Pki, directory: object, payer: PayerSettings | None = None) 
     settings = ConcentratorSettings(
         directory=directory,  # type: ignore[arg-type]
         port=0,
-        partners=(PartnerAccess(BOX, HASH, folder / "box-seal.pem", mandates=MANDATES),),
+        partners=(PartnerAccess(BOX, HASH, folder / "box-seal.pem", CLIENT, mandates=MANDATES),),
         seal_certificate=folder / "oct-seal.pem",
         seal_key=folder / "oct-seal.key",
         sign_certificate=folder / "oct-sign.pem",

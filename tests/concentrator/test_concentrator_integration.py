@@ -156,7 +156,7 @@ def test_a_mandate_counts_on_the_day_of_the_signature_for_its_emitter(
 
 def test_mandates_are_each_senders_own_and_may_be_waived(bench: Bench, opened: Store) -> None:
     own = bench.settings.partners[0]
-    partners = (replace(own, identifier="BOX00002"), replace(own, mandates=()))
+    partners = (replace(own, identifier="BOX00002", client_name="another"), replace(own, mandates=()))
     for number, rule, code in ((1, "required", "OCT-011"), (2, "open", "")):
         bench.receive(opened, bench.sign_and_seal(b2(number), f"f{number}"), f"f{number}")
         bench.having(partners=partners, mandate_rule=rule).integration(opened).work()

@@ -13,6 +13,7 @@ from gateway.book.doors import Door
 from gateway.book.moves import Book
 from gateway.book.parts import Parts
 from gateway.lan.folder import PracticeFolder
+from gateway.services.keeper.lists import write_list
 
 INTAKE, KEEPER, CARD, FORWARD, STATUS = "gw-intake", "gw-keeper", "gw-card", "gw-forward", "gw-status"
 
@@ -69,6 +70,7 @@ def furnish(box: Box) -> Board:
         Door(paths.door("counter")).link("return.r1.1", files[RETURNED])
         Door(paths.door("counter")).put("word.f1.1", b"{}")
         Door(paths.door("notices")).put("mail.1", b"{}")
+        write_list(paths.lists / "a1.crl", b"a list")
         book, board = Book(paths.book / "book.db"), Board(paths.board)
         board.rebuild(book)
         book.close()

@@ -56,6 +56,9 @@ TABLE: dict[str, dict[str, str]] = {
     f"{STATE}/parts/{name_of(RETURNED)}": {KEEPER: "rcm"},
     f"{STATE}/transfers": {FORWARD: "lpc"},
     f"{STATE}/transfers/transfers.db": {FORWARD: "rwcm"},
+    # Lists that came by the line are public; the keeper alone changes them.
+    f"{STATE}/lists": {**all_users("l"), KEEPER: "lpc"},
+    f"{STATE}/lists/a1.crl": {**all_users("r"), KEEPER: "rwcm"},
     f"{STATE}/intake": {INTAKE: "lpc"},
     f"{STATE}/accounts": {STATUS: "lpc"},
     f"{STATE}/accounts/accounts.db": {STATUS: "rwcm"},

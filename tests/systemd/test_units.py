@@ -146,7 +146,7 @@ def test_a_service_is_passed_the_sockets_that_its_code_asks_for(service: str) ->
 
 def test_every_place_of_the_program_is_made_and_has_an_owner() -> None:
     doors = [PATHS.door(name) for name in ("new", "outgoing", "arrived", "counter", "notices")]
-    own = [PATHS.book, PATHS.parts, PATHS.transfers, PATHS.intake, PATHS.accounts, PATHS.board.parent]
+    own = [PATHS.book, PATHS.parts, PATHS.transfers, PATHS.intake, PATHS.accounts, PATHS.board.parent, PATHS.lists]
     shared = [PATHS.state, PATHS.runtime, PATHS.practice, PATHS.keys, PATHS.trust, PATHS.progress.parent]
     assert {str(path) for path in (*doors, *own, *shared, PATHS.socket("sign").parent)} <= made_by_tmpfiles()
 

@@ -27,10 +27,10 @@ SOON_FOR_S = 300.0
 
 
 class Arriving:
-    """A return on its way into ``arrived/``, under its SHA-256."""
+    """A return, or a thing of another kind, on its way into ``arrived/``, under its SHA-256."""
 
-    def __init__(self, entry: Entry) -> None:
-        self._entry, self._digest = entry, hashlib.sha256()
+    def __init__(self, entry: Entry, kind: str) -> None:
+        self._entry, self._kind, self._digest = entry, kind, hashlib.sha256()
 
     def write(self, block: bytes) -> None:
         """Add bytes."""
@@ -39,7 +39,7 @@ class Arriving:
 
     def finish(self) -> None:
         """It is whole: durable, and through the door."""
-        self._entry.finish(f"return.{self._digest.hexdigest()}")
+        self._entry.finish(f"{self._kind}.{self._digest.hexdigest()}")
 
 
 class Dock:
@@ -81,10 +81,10 @@ class Dock:
         return last < self._last_send or now >= last + pause
 
     @contextmanager
-    def arriving(self) -> Iterator[Arriving]:
+    def arriving(self, kind: str = "return") -> Iterator[Arriving]:
         """A return comes; without ``finish`` nothing came."""
         with self.arrived.begin() as entry:
-            yield Arriving(entry)
+            yield Arriving(entry, kind)
 
     def tell_route(self, fact: dict[str, Any]) -> None:
         """How a route is, for the keeper."""

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import json
 import math
-import ssl
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from ssl import SSLContext
 
 from gateway.book.doors import blocks
 from gateway.config import Paths
 from gateway.errors import Scope, Trouble
+from gateway.link import tls
 from gateway.link.client import Connection, Outcome, Partner, RestartRefused
+from gateway.link.flow import Aged
 from gateway.link.partners import Addresses, connect_any
 from gateway.pesit.transfer import Identity, SyncPoint
 from gateway.services.forward.dock import Dock
+from gateway.services.forward.lists import Lists
+from gateway.services.forward.peer import Peer
 from gateway.services.forward.route import Route
 from gateway.services.forward.settings import ForwardSettings
 from gateway.services.forward.transfers import Fetching, Pull, Write
@@ -37,9 +42,10 @@ class ByPesit:
         self._addresses = Addresses(settings.every_address)
         self._partner = Partner(
             settings.host, settings.port, settings.requester, settings.server, password,
-            sync_kb=settings.sync_kb, window=settings.window,
+            sync_kb=settings.sync_kb, window=settings.window, server_name=settings.server_name,
         )  # fmt: skip
-        self._tls = client_context(paths) if settings.tls else None
+        self._tls = client_context(paths, settings) if settings.tls else None
+        self._peer, self._lists = Peer(paths), Lists(dock, paths, settings)
         self._last_pull = -math.inf
         self._aside: dict[str, float] = {}
         """Until when (monotonic) an entry waits that the OCT refused as such."""
@@ -47,20 +53,27 @@ class ByPesit:
     def due(self) -> bool:
         """Something is to be done, and may be tried now."""
         wanted = self._unsent() or self._dock.transfers.pulls() or self._dock.pull_due(self._last_pull)
-        return bool(wanted) and self.route.due()
+        return bool(wanted or self._lists.due()) and self.route.due()
 
     async def turn(self) -> None:
         """Everything that is due, on one connection: what was half done first."""
-        with self.route.attempt():
-            async with connect_any(self._partner, self._addresses, self._tls) as connection:
-                await self._settle_pulls(connection)
-                for name in self._unsent():
-                    if self._dock.stopping:
-                        return
-                    await self._send(connection, name)
-                while not self._dock.stopping and await self._pull(connection):
-                    pass
-                self._last_pull = time.monotonic()
+        with self.route.attempt(), suppress(Aged):  # the next turn has another connection
+            async with connect_any(self._partner, self._addresses, self._tls, inspect=self._peer.inspect) as connection:
+                if self._lists.due() or self._peer.doubt:
+                    await self._lists.fetch(connection)
+                if self._peer.doubt:
+                    raise self._peer.doubt
+                await self._carry(connection)
+
+    async def _carry(self, connection: Connection) -> None:
+        await self._settle_pulls(connection)
+        for name in self._unsent():
+            if self._dock.stopping:
+                return
+            await self._send(connection, name)
+        while not self._dock.stopping and await self._pull(connection):
+            pass
+        self._last_pull = time.monotonic()
 
     def _unsent(self) -> list[str]:
         now = time.monotonic()
@@ -79,7 +92,7 @@ class ByPesit:
             except RestartRefused:
                 outcome = await self._transfer(connection, entry, None)
             except Trouble as trouble:
-                if trouble.scope is Scope.FICHIER:
+                if trouble.scope is Scope.FICHIER and not isinstance(trouble, Aged):
                     self._aside[entry] = time.monotonic() + self._settings.retry_max_s
                 raise
             fact = {"channel": "pesit", "size": outcome.size, "moved": outcome.moved,
@@ -151,11 +164,7 @@ class ByPesit:
         self._dock.transfers.end_pull(pull)
 
 
-def client_context(paths: Paths) -> ssl.SSLContext:
-    """TLS towards the OCT: our root only, revocation lists of the whole chain, our own certificate."""
-    context = ssl.create_default_context(cafile=str(paths.trust / "root.pem"))
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(cafile=str(paths.trust / "crl" / "all.pem"))
-    context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
-    context.load_cert_chain(paths.trust / "box-transport.pem", paths.key("forward", "box-transport.key"))
-    return context
+def client_context(paths: Paths, settings: ForwardSettings) -> SSLContext:
+    """TLS towards the OCT: our root only, our own certificate; revocation is for ``Peer`` to look at."""
+    certificate, key = paths.trust / "box-transport.pem", paths.key("forward", "box-transport.key")
+    return tls.calling(paths.trust / "root.pem", certificate, key, tls12=settings.tls12)

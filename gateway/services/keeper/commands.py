@@ -115,9 +115,20 @@ def mandates(desk: Desk, ask: Ask) -> dict[str, Any]:
     return {"rule": desk.settings.mandate_rule, "today": day, "changed": changed, **tables, "signers": told}
 
 
+def clock(desk: Desk, ask: Ask) -> dict[str, Any]:
+    """Whether the clock holds; with a reason, that a person says so."""
+    if ask.get("why"):
+        with desk.commit():
+            desk.watch.accept(_why(ask), "admin")
+    holds, known = desk.clock_holds(), desk.watch.known
+    own = iso(known.own) if known.own else ""
+    told = {"now": iso(desk.book.clock()), "witness": iso(known.witness), "what": known.what, "own": own}
+    return {**told, "holds": holds, "text": desk.watch.words()}
+
+
 ADMIN: Mapping[str, Act] = {
     "hold": hold, "release": release, "resend": resend, "redeliver": redeliver, "verify": verify, "journal": journal,
-    "mandates": mandates, "evidence": evidence, **PERSONAL_ADMIN,
+    "mandates": mandates, "evidence": evidence, "clock": clock, **PERSONAL_ADMIN,
 }  # fmt: skip
 STATUS: Mapping[str, Act] = {**PERSONAL_STATUS}
 """What the page asks of the keeper; all else it reads on the board."""

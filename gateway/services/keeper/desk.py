@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from gateway.errors import Refused, Scope
 from gateway.fichier import State
 from gateway.formats.mandates import RULES, Absence, Card, Emitter, Mandate, Practitioner, Register
 from gateway.process.runtime import Runtime
+from gateway.services.keeper.clock import Watch
 from gateway.services.keeper.declared import stored
 from gateway.services.keeper.keys import Keys, Trust, read_keys, read_trust
 from gateway.services.keeper.limits import RetentionSettings, RevealSettings
@@ -43,6 +45,13 @@ class KeeperSettings:
     profile: str = setting("b2-cp", "profil de contrôle des fichiers B2 : b2-cp ou mutsante")
     retry_s: float = setting(30.0, "premier délai avant un nouvel essai sur un fichier, en secondes")
     retry_max_s: float = setting(3600.0, "délai maximal entre deux essais, en secondes")
+    clock_back_h: float = setting(
+        3.0, "recul de l'horloge depuis le dernier travail au-delà duquel rien n'est signé, en h"
+    )
+    clock_ahead_days: float = setting(
+        60.0, "avance de l'horloge sur tout ce qui est connu au-delà de laquelle de même, en j"
+    )
+    lists_warn_days: float = setting(5.0, "jours avant que les listes de révocation ne vaillent plus où c'est dit")
     free_min: int = setting(200 << 20, "espace disque libre sous lequel la passerelle le dit, en octets")
     journal_to_oct: bool = setting(
         True, "joindre aux fichiers un point de contrôle du journal ; false si l'OCT le refuse"
@@ -87,6 +96,8 @@ class Desk:
         self.persons = Persons(paths.book / "years", self.keys.pseudonym)
         self.register = stored(paths.settings) or settings.register()
         self.verification = Verification(paths)
+        back, ahead = timedelta(hours=settings.clock_back_h), timedelta(days=settings.clock_ahead_days)
+        self.watch = Watch(self.book, back, ahead)
         self.boot = BOOT.read_text().strip()
         self.put_off: dict[str, float] = {}
         """Entries of ``arrived/`` that cannot be checked now, and until when (monotonic seconds) they are left."""
@@ -118,6 +129,7 @@ class Desk:
         """One transaction of the book, then the board and the practice's words."""
         with self.book.transaction():
             yield
+            self.watch.mark()
         changed = set(self.book.changed)
         self.board.show(self.book)
         for fichier in sorted(changed):
@@ -204,6 +216,16 @@ class Desk:
         short = free < self.settings.free_min
         text = f"Il ne reste que {free >> 20} Mio sur le disque de la passerelle." if short else ""
         self.condition(Scope.BOX, "disk", "BOX-002" if short else "", text)
+
+    def clock_holds(self) -> bool:
+        """Whether the clock may decide anything now; it is said when not, and nothing waits for what it then showed."""
+        wrong = self.watch.doubt()
+        self.condition(Scope.BOX, "clock", wrong.code if wrong else "", self.watch.words())
+        if self.watch.recovered():
+            latest = self.book.clock().timestamp() + self.settings.retry_max_s
+            with self.commit():
+                self.book.connection.execute("UPDATE fichiers SET not_before = 0.0 WHERE not_before > ?", (latest,))
+        return wrong is None
 
     def told(self, scope: Scope, name: str) -> tuple[str, dict[str, Any]]:
         """Code and detail of a condition as it was last stated; '' is well."""

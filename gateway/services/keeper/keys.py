@@ -15,9 +15,9 @@ from pathlib import Path
 from gateway.config import Paths
 from gateway.envelope import certificates
 from gateway.envelope.algorithms import PrivateKey
-from gateway.envelope.certificates import Use, check_path, load_lists
+from gateway.envelope.certificates import Use, check_path
 from gateway.errors import Refused, Scope
-from gateway.process.keyring import read_certificate, read_certificates, read_key, read_secret
+from gateway.process.keyring import read_certificate, read_certificates, read_key, read_lists, read_secret
 
 PSEUDONYM_LENGTH = 16
 
@@ -33,11 +33,15 @@ class Trust:
     delivery: bytes
     recovery: bytes
     directory: Path
+    lists: Path
 
     def crls(self) -> tuple[bytes, ...]:
-        """The revocation lists as they lie there now; they are renewed while the keeper runs."""
-        files = sorted((self.directory / "crl").glob("*.crl"))
-        return tuple(found for file in files for found in load_lists(file.read_bytes()))
+        """The revocation lists as they lie there now, put by hand or come by the line; of two the freshest serves."""
+        return read_lists(self.directory / "crl", self.lists)
+
+    def list_files(self) -> list[Path]:
+        """The files that ``crls`` reads."""
+        return [*sorted((self.directory / "crl").glob("*.crl")), *sorted(self.lists.glob("*.crl"))]
 
     def check_practitioner(self, certificate: bytes, use: Use, at: datetime) -> certificates.Path:
         """A practitioner's certificate: Refused or Deferred (scope card) where it cannot sign now."""
@@ -78,6 +82,7 @@ def read_trust(paths: Paths) -> Trust:
         delivery=read_certificate(trust / "box-delivery.pem"),
         recovery=read_certificate(trust / "recovery.pem"),
         directory=trust,
+        lists=paths.lists,
     )
 
 

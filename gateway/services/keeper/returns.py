@@ -13,6 +13,7 @@ import io
 import json
 import re
 import time
+from datetime import datetime
 from typing import Any
 
 from gateway.book.doors import Copied
@@ -34,6 +35,7 @@ from gateway.process.child import read_in_child
 from gateway.services.keeper.audit import take_receipt
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.evidence import keep_return
+from gateway.services.keeper.lists import take_lists
 from gateway.services.keeper.stamping import NAME as STAMP
 from gateway.services.keeper.stamping import Stamping
 
@@ -105,6 +107,7 @@ async def _take_return(desk: Desk, name: str) -> None:
         desk.book.state_condition(Scope.ROUTE, "returns", "", "")
         more = take_receipt(desk, news, signed) if isinstance(news, Receipt) else {}
         _record(desk, part, told, delivery, more | keep_return(desk, told.header, signed, path))
+        desk.watch.witness(datetime.fromisoformat(told.header.at), "un retour du concentrateur")
         _apply(desk, news)
     desk.hand_out(part.digest)
 
@@ -127,6 +130,7 @@ _FORMS = (
     (re.compile(r"route\.\d{1,30}"), _take_route),
     (re.compile(r"return\.[0-9a-f]{64}"), _take_return),
     (re.compile(r"stamp\.[0-9a-f]{64}"), _take_stamp),
+    (re.compile(r"lists\.[0-9a-f]{64}"), take_lists),
 )
 """Names in ``arrived/`` and what they bring."""
 
@@ -145,6 +149,7 @@ class _Kept:
 
 def open_return(desk: Desk, part: Copied) -> tuple[ReturnFile, bytes, certificates.Path]:
     """Open a return and check who signed it; the signed bytes as the OCT made them and its path go with it."""
+    desk.watch.check()
     content = io.BytesIO()
     with desk.parts.open(part.digest) as source:
         kept = _Kept(Opened(source, desk.keys.seal_certificate, desk.keys.seal))

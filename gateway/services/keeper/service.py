@@ -23,6 +23,7 @@ from gateway.services.keeper.checking import check, open_content
 from gateway.services.keeper.commands import ADMIN, STATUS, pick_up, serve_commands
 from gateway.services.keeper.declarations import Declarations
 from gateway.services.keeper.desk import Desk, KeeperSettings
+from gateway.services.keeper.lists import Renewal
 from gateway.services.keeper.retention import Retention
 from gateway.services.keeper.retracting import stands
 from gateway.services.keeper.returns import take_arrived
@@ -56,16 +57,18 @@ async def _keep(runtime: Runtime, paths: Paths, settings: KeeperSettings) -> Non
 
 async def _turns(desk: Desk) -> None:
     """The main loop: facts first, then work, oldest fichier first."""
-    review, archiving, retention = Review(desk), Archiving(desk), Retention(desk)
+    review, archiving, retention, renewal = Review(desk), Archiving(desk), Retention(desk), Renewal(desk)
     archiving.start()
     while not desk.runtime.stop.is_set():
         await take_arrived(desk)
         take_new(desk)
-        review.look()
-        await _work(desk)
+        renewal.look()
+        if desk.clock_holds():
+            review.look()
+            await _work(desk)
+            archiving.look()
+            retention.look()
         desk.look_after_box()
-        archiving.look()
-        retention.look()
         desk.runtime.alive()
         await desk.runtime.pause(desk.settings.poll_s)
 

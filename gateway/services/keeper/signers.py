@@ -37,7 +37,7 @@ class Review:
     def look(self) -> None:
         """Nothing, or all of it."""
         desk = self._desk
-        lists = sorted((desk.paths.trust / "crl").glob("*.crl"))
+        lists = desk.trust.list_files()
         count = desk.book.connection.execute("SELECT count(*) FROM signers").fetchone()[0]
         lying = [(path.name, path.stat().st_mtime_ns) for path in lists]
         seen = (mandates.today(desk), desk.register, count, _back(desk), lying)
@@ -72,7 +72,8 @@ def _retract_lapsed(desk: Desk) -> None:
         try:
             desk.trust.check_practitioner(signer.der, Use.SIGN_FICHIER, desk.book.clock())
         except Refused as refusal:
-            refused[signer.certificate] = refusal
+            if refusal.scope is Scope.CARD:  # a list that cannot be read says nothing of a signer
+                refused[signer.certificate] = refusal
         except Deferred:
             continue  # no list tells now: what was good stays good until one says otherwise
     for certificate, why in refused.items():

@@ -36,7 +36,8 @@ WAIT_S = 1.0
 
 async def sign_waiting(desk: Desk, client: CardClient) -> None:
     """Offer all that waits for a signature, learn how the card is, commit what was signed."""
-    items = mandates.offer(desk, desk.book.waiting(State.CHECKED, time.time()))
+    sure = desk.clock_holds()
+    items = mandates.offer(desk, desk.book.waiting(State.CHECKED, time.time())) if sure else []
     mandates.state_missing(desk)
     try:
         offered = await client.offer(items, WAIT_S)
@@ -44,8 +45,10 @@ async def sign_waiting(desk: Desk, client: CardClient) -> None:
         desk.condition(Scope.CARD, "card", trouble.code, trouble.text, {"pending": len(items)})
         await desk.runtime.pause(WAIT_S)
         return
-    _forget_decline(desk, offered["cards"], items)
     _state_card(desk, offered, items)
+    if not sure:
+        return  # what was signed stays with the card until it can be judged
+    _forget_decline(desk, offered["cards"], items)
     state_ends(desk, offered["cards"])
     settled = [answer["fichier"] for answer in offered["signed"] if _settle(desk, answer)]
     if settled:

@@ -1,0 +1,181 @@
+"""Revocation lists on their way: bundled in one file, taken out again, and whether one is sound and newer.
+
+Rule 1: a bundle is canonical: PEM of full lists, each once, in the order of their DER, and nothing else.  It is not
+signed: each list proves itself by its issuer's signature, so that no list has to be fresh for its successor to come.
+Rule 2: a list counts when its issuer is an authority under our root that may sign lists, when it is full, and when it
+has a number and both dates (RFC 5280 §5.2.3, §5.1.2.5).  How old it is, is not asked here: a list that is out of date
+is taken all the same where it is the newest.
+Rule 3: numbers only grow.  A list with a smaller number, or with the same number and other bytes, is refused.
+
+It fetches and keeps nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import ExtensionOID
+
+from gateway.envelope.algorithms import UNREADABLE, read_certificate
+from gateway.envelope.names import display_name
+from gateway.errors import Refused, Scope
+
+LIMIT = 32 << 20
+"""Bytes of a bundle; a list of 100,000 entries has 2.5 MB."""
+
+_BEGIN, _END, _LINE = b"-----BEGIN X509 CRL-----\n", b"-----END X509 CRL-----\n", 64
+_BLOCK = re.compile(_BEGIN + rb"([A-Za-z0-9+/=\n]+)" + _END)
+_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+_PARTIAL = {
+    ExtensionOID.DELTA_CRL_INDICATOR: "n'est qu'un complément (delta)",
+    ExtensionOID.ISSUING_DISTRIBUTION_POINT: "est partielle ou indirecte",
+}
+
+
+@dataclass(frozen=True)
+class Authority:
+    """Who signs lists: ``key`` is the SHA-256 (hex) of its public key, ``name`` is for people."""
+
+    certificate: x509.Certificate
+    key: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A sound list: whose it is, its number, from when to when it was made to serve, its DER."""
+
+    authority: Authority
+    number: int
+    since: datetime
+    until: datetime
+    der: bytes
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its DER, hexadecimal."""
+        return hashlib.sha256(self.der).hexdigest()
+
+
+def bundle(lists: Iterable[bytes]) -> bytes:
+    """The canonical file of these lists (DER)."""
+    return b"".join(_pem(one) for one in sorted(set(lists)))
+
+
+def _pem(der: bytes) -> bytes:
+    text = base64.b64encode(der)
+    lines = [text[start : start + _LINE] + b"\n" for start in range(0, len(text), _LINE)]
+    return b"".join([_BEGIN, *lines, _END])
+
+
+def unbundle(data: bytes) -> list[bytes]:
+    """The lists (DER, not read yet) of a canonical file; Refused LST-001 (scope route) for any other."""
+    try:
+        found = [base64.b64decode(block, validate=False) for block in _BLOCK.findall(data)]
+    except binascii.Error:
+        found = []
+    if not found or bundle(found) != data:
+        raise Refused("LST-001", "Le lot de listes de révocation n'a pas la forme attendue.", Scope.ROUTE)
+    return found
+
+
+def authorities(roots: Sequence[bytes], chain: Sequence[bytes]) -> tuple[Authority, ...]:
+    """Those whose lists count: the roots, and the intermediates that a root signed, all DER, if they may sign lists."""
+    anchors = [read_certificate(one, Scope.BOX) for one in roots]
+    others = [read_certificate(one, Scope.BOX) for one in chain]
+    below = [one for one in others if any(_issued(one, anchor) for anchor in anchors)]
+    return tuple(_authority(one) for one in (*anchors, *below) if _signs_lists(one))
+
+
+def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _signs_lists(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _authority(certificate: x509.Certificate) -> Authority:
+    public = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return Authority(certificate, hashlib.sha256(public).hexdigest(), display_name(certificate))
+
+
+def read_listing(der: bytes, known: Sequence[Authority]) -> Listing | None:
+    """A list of one of the ``known`` authorities; None for a list of anybody else.
+
+    Refused (scope route) LST-002 unreadable, LST-003 not signed by whom it names, LST-004 not sound.
+    """
+    try:
+        found = x509.load_der_x509_crl(der)
+        theirs = [one for one in known if one.certificate.subject == found.issuer]
+        # pyca reads these when asked
+        extensions, since, until = found.extensions, found.last_update_utc, found.next_update_utc
+        algorithm = found.signature_hash_algorithm
+    except UNREADABLE:
+        raise Refused("LST-002", "Une liste de révocation est illisible.", Scope.ROUTE) from None
+    if not theirs:
+        return None
+    title = f"La liste de révocation de « {theirs[0].name} »"
+    signer = next((one for one in theirs if _signed(found, one)), None)
+    if signer is None or not isinstance(algorithm, _HASHES):
+        raise Refused("LST-003", f"{title} porte une signature fausse.", Scope.ROUTE)
+    number = _number(extensions)
+    fault = _fault(extensions)
+    if number is None or until is None or until <= since:
+        fault = fault or "n'a pas de numéro, ou pas de dates"
+    if fault or number is None or until is None:
+        raise Refused("LST-004", f"{title} {fault}.", Scope.ROUTE)
+    return Listing(signer, number, since, until, der)
+
+
+def _signed(found: x509.CertificateRevocationList, authority: Authority) -> bool:
+    try:
+        return found.is_signature_valid(authority.certificate.public_key())  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+
+
+def _number(extensions: x509.Extensions) -> int | None:
+    try:
+        return extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _fault(extensions: x509.Extensions) -> str:
+    for extension in extensions:
+        if extension.oid in _PARTIAL:
+            return _PARTIAL[extension.oid]
+        if extension.critical:
+            return f"a une extension critique inconnue ({extension.oid.dotted_string})"
+    return ""
+
+
+def is_newer(listing: Listing, number: int, digest: str) -> bool:
+    """Whether a list follows the one of ``number`` and ``digest``; False for the same one again.
+
+    Refused LST-005 (scope route) when it goes back, or says otherwise under the same number.
+    """
+    if listing.digest == digest:
+        return False
+    if listing.number <= number:
+        title = f"La liste de révocation de « {listing.authority.name} »"
+        raise Refused("LST-005", f"{title} porte le n° {listing.number}, après le n° {number}.", Scope.ROUTE)
+    return True

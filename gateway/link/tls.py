@@ -1,0 +1,44 @@
+"""TLS of a PeSIT line: its versions, its suites, the age of its keys.
+
+Rules: TLS 1.3; 1.2 only where it is asked for by name, and then with ephemeral ECDH and an AEAD alone.  No
+session is resumed and none is renegotiated, so that every connection has keys of its own; how old they get is
+bounded by the connection's own life (``line.Timers.life``).  Whose certificates are trusted, and what a peer
+must be called, is said by who makes the context; whether it is revoked, by who calls ``client.connect``.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from gateway.errors import Refused, Scope
+
+SUITES_12 = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""For TLS 1.2; those of 1.3 are all sound, and OpenSSL's own."""
+
+MODERN = "TLSv1.3"
+"""As ``ssl`` names the version of a connection."""
+
+
+def harden(context: ssl.SSLContext, *, tls12: bool = False) -> ssl.SSLContext:
+    """The same context, held to the rules above; ``tls12`` lets that version in too."""
+    context.minimum_version = ssl.TLSVersion.TLSv1_2 if tls12 else ssl.TLSVersion.TLSv1_3
+    context.set_ciphers(SUITES_12)
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    if context.protocol is ssl.PROTOCOL_TLS_SERVER:
+        context.num_tickets = 0
+    return context
+
+
+def calling(roots: Path, certificate: Path, key: Path, *, tls12: bool = False) -> ssl.SSLContext:
+    """Towards a server under ``roots`` that bears the name that we call it by; ``certificate`` with its chain is ours.
+
+    Refused PES-TLS (scope box) when a file cannot be read.
+    """
+    try:
+        context = harden(ssl.create_default_context(cafile=str(roots)), tls12=tls12)
+        context.load_cert_chain(certificate, key)
+    except OSError as error:  # an SSLError is one too
+        text = f"Le certificat de transport, sa clé ou la racine ne peuvent pas être lus : {error.strerror}."
+        raise Refused("PES-TLS", text, Scope.BOX) from None
+    return context
