@@ -71,7 +71,7 @@ def test_what_came_by_the_line_is_what_certificates_are_judged_by(bench: KeeperB
     bring(bench, make_list(bench.pki, "sante", bench.now, number=1 << 40, revoked=revoked))
     assert judged(bench) == "CMS-036"
     bench.review.look()
-    assert bench.row(key)["held_since"], "signed, and not gone yet"
+    assert bench.row(key)["state"] == "CHECKED", "signed, and not gone yet"
     assert [row["authority"] for row in bench.told("", "list")][-1] == "OCT-GATEWAY TEST AC Professionnels"
 
 
