@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from pin_scan import CODE, CODES, INPUTS, PUK, found, is_random, remove, strange
+from pin_scan import BLOCK, CODE, CODES, INPUTS, PUK, found, is_random, remove, strange
 
 
 @pytest.fixture
@@ -69,6 +69,17 @@ def test_sealed_bytes_are_left_out_and_a_dump_is_not(folder: Path) -> None:
     assert {Path(find.split(": ")[0]).name for find in found(folder)} == {"core"}
 
 
+@pytest.mark.parametrize("place", [0, BLOCK - 2, BLOCK - 70, 1 << 40])
+def test_it_is_found_anywhere_in_a_file_of_any_size(folder: Path, place: int) -> None:
+    with (folder / "large.log").open("wb") as out:
+        out.write(b"." * (BLOCK + 100) if place < BLOCK else b".")
+        out.seek(place)
+        out.write(CODE.encode())
+        out.seek((1 << 40) + 100)
+        out.write(b"\n")
+    assert len(found(folder)) == 1
+
+
 def test_inputs_are_passed_over_by_name_and_few(folder: Path) -> None:
     assert len(INPUTS) == 2
     (folder / "code.pin").write_text(f"{CODE}\n")
@@ -80,7 +91,7 @@ def test_inputs_are_passed_over_by_name_and_few(folder: Path) -> None:
 
 def test_a_card_with_a_code_of_its_own_is_told(folder: Path) -> None:
     (folder / "other.pin").write_text("5731\n")
-    (folder / "codes.json").write_text(json.dumps({"secrets": {"1": CODE, "2": "12345678"}}))
+    (folder / "codes.json").write_text(json.dumps({"secrets": {"1": "5732", "2": PUK}}))
     assert len(strange(folder)) == 2
 
 
