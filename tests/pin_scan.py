@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shutil
 import zlib
@@ -30,6 +31,8 @@ INPUTS = {
 
 BEFORE, AFTER = 8, 64
 """Bytes around a hint within which the longest form stands."""
+
+BLOCK = 16 << 20
 
 SAMPLE, RANDOM = 1024, 0.95
 """Bytes that are looked at in two places of a file, and to how much of their size random ones compress at best."""
@@ -86,13 +89,28 @@ def is_random(path: Path) -> bool:
     return all(len(zlib.compress(one, 1)) > RANDOM * SAMPLE for one in samples)
 
 
+def _blocks(path: Path) -> Iterator[bytes]:
+    """What is written of a file, in blocks that overlap: some tests make files that are larger than any memory."""
+    with path.open("rb") as file:
+        at, content = 0, bytes(BLOCK)
+        while len(content) == BLOCK:
+            try:
+                at = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            except OSError:
+                return  # nothing but a hole is left
+            content = os.pread(file.fileno(), BLOCK, at)
+            yield content
+            at += BLOCK - BEFORE - AFTER
+
+
 def found(folder: Path, codes: Iterable[str] = CODES) -> list[str]:
     """Every file under ``folder`` but ``INPUTS`` that shows one of ``codes``, with the form that it shows it in."""
     finds = []
     for path in sorted(folder.rglob("*")):
         named = any(fnmatch(path.name, name) for name in INPUTS)
         if path.is_file() and not path.is_symlink() and not named and not is_random(path):
-            finds += [f"{path}: {form}" for form in in_bytes(path.read_bytes(), codes)]
+            shown = dict.fromkeys(form for block in _blocks(path) for form in in_bytes(block, codes))
+            finds += [f"{path}: {form}" for form in shown]
     return finds
 
 

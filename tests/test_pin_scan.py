@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from pin_scan import CODE, CODES, INPUTS, PUK, found, is_random, remove, strange
+from pin_scan import BLOCK, CODE, CODES, INPUTS, PUK, found, is_random, remove, strange
 
 
 @pytest.fixture
@@ -67,6 +67,17 @@ def test_sealed_bytes_are_left_out_and_a_dump_is_not(folder: Path) -> None:
     (folder / "core").write_bytes(dump)
     assert [is_random(folder / name) for name in ("sealed", "core")] == [True, False]
     assert {Path(find.split(": ")[0]).name for find in found(folder)} == {"core"}
+
+
+@pytest.mark.parametrize("place", [0, BLOCK - 2, BLOCK - 70, 1 << 40])
+def test_it_is_found_anywhere_in_a_file_of_any_size(folder: Path, place: int) -> None:
+    with (folder / "large.log").open("wb") as out:
+        out.write(b"." * (BLOCK + 100) if place < BLOCK else b".")
+        out.seek(place)
+        out.write(CODE.encode())
+        out.seek((1 << 40) + 100)
+        out.write(b"\n")
+    assert len(found(folder)) == 1
 
 
 def test_inputs_are_passed_over_by_name_and_few(folder: Path) -> None:
