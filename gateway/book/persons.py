@@ -49,22 +49,22 @@ def of_patient(book: Book, patient: str) -> dict[str, Rows]:
     return {"factures": factures, "settlements": told, "sealed_copies": copies}
 
 
-def of_practitioner(book: Book, rpps: str) -> dict[str, Rows]:
+def of_practitioner(book: Book, holder: str) -> dict[str, Rows]:
     """What is declared of a practitioner, the certificates that signed, the fichiers signed, the journal's rows."""
-    told = {table: _rows(book, query, rpps) for table, query in OF_PRACTITIONER.items()}
+    told = {table: _rows(book, query, holder) for table, query in OF_PRACTITIONER.items()}
     journal = (json.loads(row.text) for row in book.journal())
-    return {**told, "journal": [fact for fact in journal if _names(fact, rpps)]}
+    return {**told, "journal": [fact for fact in journal if _names(fact, holder)]}
 
 
 def _facts(book: Book, fichier: str) -> Iterator[dict[str, Any]]:
     return (json.loads(row.text) for row in book.journal(fichier))
 
 
-def _names(fact: object, rpps: str) -> bool:
-    """Whether a fact of the journal holds this number under the name ``rpps``, at any depth."""
+def _names(fact: object, holder: str) -> bool:
+    """Whether a fact of the journal names this holder, at any depth; ``rpps`` is what older rows call it."""
     if isinstance(fact, dict):
-        return fact.get("rpps") == rpps or any(_names(value, rpps) for value in fact.values())
-    return isinstance(fact, list) and any(_names(value, rpps) for value in fact)
+        return holder in (fact.get("holder"), fact.get("rpps")) or any(_names(value, holder) for value in fact.values())
+    return isinstance(fact, list) and any(_names(value, holder) for value in fact)
 
 
 def accesses(book: Book, wanted: Callable[[dict[str, Any]], bool]) -> Rows:

@@ -54,7 +54,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def verify_journal(arguments: argparse.Namespace) -> int:
     """Look everything over; 65 when anything is not as it was."""
-    told = _verify_copy(arguments) if arguments.directory else _verify_here(arguments)
+    told = _verify_copy(arguments) if arguments.directory else verify_here(arguments)
     if arguments.json:
         print(json.dumps(told, ensure_ascii=False, indent=1))
     else:

@@ -37,7 +37,7 @@ def register(subparsers: Any) -> None:
     export = common(subparsers.add_parser("export", help="tout ce que la passerelle sait d'une personne"))
     person = export.add_mutually_exclusive_group(required=True)
     person.add_argument("--nir-file", metavar="FICHIER", help="fichier qui contient son NIR ; - : entrée standard")
-    person.add_argument("--rpps", default="", metavar="N", help="numéro RPPS d'un praticien")
+    person.add_argument("--holder", default="", metavar="ID", help="un porteur de carte (docs/mandats.md)")
     reason(export, REQUEST)
     export.add_argument("out", metavar="SORTIE", help="nom sans extension : SORTIE.json et SORTIE.txt")
     export.set_defaults(act=export_person)
@@ -79,7 +79,7 @@ def export_person(arguments: argparse.Namespace) -> int:
     for path in paths:
         if path.exists():
             raise Refused("CMD-011", f"{path} existe déjà.")
-    question = {"op": "export", "rpps": arguments.rpps, "why": arguments.why}
+    question = {"op": "export", "holder": arguments.holder, "why": arguments.why}
     if arguments.nir_file:
         question["nir"] = _read_nir(arguments.nir_file)
     told = ask(arguments, question)

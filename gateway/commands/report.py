@@ -12,13 +12,14 @@ import shutil
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from gateway.book.board import BoardReader
 from gateway.book.moves import utc_now
+from gateway.commands.journal import verify_here
 from gateway.commands.keeper import ask, common, create
 from gateway.commands.sections import read_paths, read_settings
 from gateway.config import Paths
@@ -238,14 +239,16 @@ CLASSES = {
 def _of_keeper(arguments: argparse.Namespace) -> Iterator[Section]:
     """Journal and retention; one section that says so where the keeper does not answer."""
     try:
-        figures, journal = ask(arguments, {"op": "figures"}), ask(arguments, {"op": "verify"})
+        figures, journal = ask(arguments, {"op": "figures"}), verify_here(arguments)
     except Trouble as trouble:
         yield Section("Journal et durées", ("élément", "état"), (("gardien du livre", trouble.code),))
         return
-    breaks = "aucune" if not journal["breaks"] else ", ".join(sorted(journal["breaks"]))
-    now = datetime.now(UTC)
-    rows = (("lignes vérifiées", str(journal["rows"])), ("ruptures", breaks),
-            ("vérifié le", f"{now:%d/%m/%Y %H:%M} (UTC)"))  # fmt: skip
+    breaks = " ; ".join(finding["text"] for finding in journal["findings"]) or "aucune"
+    rows = (
+        ("lignes vérifiées", str(sum(journal["rows"].values()))), ("ruptures", breaks),
+        ("points de contrôle, reçus contresignés", f"{journal['checkpoints']}, {journal['receipts']}"),
+        ("vérifié le", journal["at"]),
+    )  # fmt: skip
     yield Section("Journal", ("élément", "état"), rows)
     kept, settings = figures["kept"], figures["settings"]
     yield Section(

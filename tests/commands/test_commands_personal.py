@@ -102,7 +102,7 @@ def test_somebody_the_box_does_not_know_has_no_rows(bench: KeeperBench, tmp_path
 
 
 def test_all_that_is_known_of_a_practitioner(bench: KeeperBench, tmp_path: Path) -> None:
-    assert gateway(bench, "export", "--rpps", DOCTOR, str(tmp_path / "a")).returncode == 0
+    assert gateway(bench, "export", "--holder", DOCTOR, str(tmp_path / "a")).returncode == 0
     told = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["rows"]
     assert [row["rpps"] for row in told["practitioners"]] == [DOCTOR]
     assert [row["rpps"] for row in told["mandates"]] == [DOCTOR]

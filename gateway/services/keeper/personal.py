@@ -6,13 +6,15 @@ reveals only; the rest is for a person on this machine.
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any
 
 from gateway.book import persons
 from gateway.book.retention import figures
 from gateway.errors import Refused
-from gateway.formats.keys import is_digits, nir_key
+from gateway.formats.holder import IDENTIFIER
+from gateway.formats.keys import nir_key
 from gateway.services.keeper.asking import Act, Answer, Ask, fichier_of, why_of
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.reveal import record_access, reveal, seen, shown_lately
@@ -41,19 +43,19 @@ def _pseudonym(desk: Desk, nir: str) -> str:
 
 
 def _export(desk: Desk, ask: Ask) -> Answer:
-    """All that the book says of a patient (``nir``) or of a practitioner (``rpps``)."""
-    rpps, account, why = str(ask.get("rpps", "")), str(ask["peer"]), why_of(ask)
-    if rpps and not is_digits(rpps):
-        raise Refused("PRS-002", "Un numéro RPPS est en chiffres.")
-    patient = "" if rpps else _pseudonym(desk, str(ask.get("nir", "")))
+    """All that the book says of a patient (``nir``) or of a practitioner (``holder``)."""
+    holder, account, why = str(ask.get("holder", "")), str(ask["peer"]), why_of(ask)
+    if holder and not re.fullmatch(IDENTIFIER, holder):
+        raise Refused("PRS-002", "Ce n'est pas l'identifiant d'un porteur de carte (docs/mandats.md).")
+    patient = "" if holder else _pseudonym(desk, str(ask.get("nir", "")))
     with desk.commit():
-        record_access(desk, "export", account, why, patient, of="practitioner" if rpps else "patient")
-    told = persons.of_practitioner(desk.book, rpps) if rpps else persons.of_patient(desk.book, patient)
+        record_access(desk, "export", account, why, patient, of="practitioner" if holder else "patient")
+    told = persons.of_practitioner(desk.book, holder) if holder else persons.of_patient(desk.book, patient)
     if patient:
         told["accesses"] = _accesses(desk, patient=patient)
         for row in told["accesses"]:
             row["said"].pop("account", None)  # of who looked the practice answers, not this file
-    return {"person": rpps or patient, "of": "practitioner" if rpps else "patient", "rows": told}
+    return {"person": holder or patient, "of": "practitioner" if holder else "patient", "rows": told}
 
 
 def _accesses(desk: Desk, **person: str) -> list[dict[str, Any]]:
