@@ -30,6 +30,7 @@ from samples import EMITTER
 
 from gateway.book.board import BoardReader
 from gateway.config import Paths, write_toml
+from gateway.envelope.box_keys import SECRETS, owned_by
 from gateway.lan.folder import FOLDERS
 from gateway.leds import make_folder
 from gateway.link.partners import password_hash
@@ -48,13 +49,7 @@ MANDATES = [{"rpps": DOCTOR, "emitter": EMITTER, "role": "titulaire"}]
 
 T = TypeVar("T")
 
-KEYS = {
-    "intake": ("box-delivery", "box-lan-intake"),
-    "keeper": ("box-seal", "box-sign"),
-    "forward": ("box-transport",),
-    "status": ("box-lan-status",),
-}
-SECRETS = {("intake", "fichier-ids.key"): 32, ("keeper", "pseudonym.key"): 32}
+OWNERS = ("intake", "keeper", "forward", "status")
 
 
 _given: set[int] = set()
@@ -137,11 +132,10 @@ class Stage:
 
     def _keys(self) -> None:
         """Each key into the directory of its one owner."""
-        for service, names in KEYS.items():
-            for name in names:
-                self._put_key(service, f"{name}.key", (self.pki / f"{name}.key").read_text())
-        for (service, name), size in SECRETS.items():
-            self._put_key(service, name, secrets.token_hex(size))
+        for row in (row for service in OWNERS for row in owned_by(service)):
+            self._put_key(row.owner, f"{row.name}.key", (self.pki / f"{row.name}.key").read_text())
+        for secret in SECRETS:
+            self._put_key(secret.owner, secret.name, secrets.token_hex(secret.size))
         self._put_key("forward", "oct-password", secrets.token_hex(4))
 
     def _put_key(self, service: str, name: str, text: str) -> None:

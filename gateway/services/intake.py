@@ -23,14 +23,14 @@ from gateway.book.board import BoardReader
 from gateway.book.doors import Door, blocks
 from gateway.book.moves import iso, utc_now
 from gateway.config import Paths, setting
-from gateway.envelope.seal import Opened, Sealer
+from gateway.envelope.seal import Sealer
 from gateway.errors import Refused
 from gateway.follow.headline import fichier_words
 from gateway.formats.intake import Channel, IntakeHeader, clean_name, pack_header
 from gateway.formats.returns import read_return
 from gateway.lan.folder import PracticeFolder
 from gateway.lan.http import Request, Response, Route, Server, answer_json, failure
-from gateway.process.keyring import read_certificate, read_key, read_secret
+from gateway.process.keyring import read_certificate, read_ring, read_secret
 from gateway.process.runtime import Runtime
 
 WORD_LIMIT = 1 << 20
@@ -93,10 +93,7 @@ class Intake:
         self.board = BoardReader(paths.board)
         self._secret = read_secret(paths.key("intake", "fichier-ids.key"))
         self._recipients = [read_certificate(paths.trust / f"{name}.pem") for name in ("box-seal", "recovery")]
-        self._delivery = (
-            read_certificate(paths.trust / "box-delivery.pem"),
-            read_key(paths.key("intake", "box-delivery.key")),
-        )
+        self._delivery = read_ring(paths, "intake", "box-delivery")
 
     def deposit(self, name: str, channel: Channel, size: int) -> Deposit:
         """Begin to take a fichier of ``size`` bytes; Refused when it is empty or too large."""
@@ -152,7 +149,7 @@ class Intake:
     def _deliver(self, name: str, key: str, number: str) -> None:
         """A return into ``inbox/``, the pick-up through ``new/``, and only then the entry's end."""
         with self.counter.open(name) as sealed:
-            header, body = read_return(Opened(sealed, *self._delivery))
+            header, body = read_return(self._delivery.open(sealed))
 
             def write(out: BinaryIO) -> None:
                 for block in blocks(body):

@@ -19,6 +19,7 @@ from gateway.errors import Scope, Trouble
 from gateway.link.client import Connection, Outcome, Partner, RestartRefused
 from gateway.link.partners import Addresses, connect_any
 from gateway.pesit.transfer import Identity, SyncPoint
+from gateway.process.keyring import key_file, password_file
 from gateway.services.forward.dock import Dock
 from gateway.services.forward.route import Route
 from gateway.services.forward.settings import ForwardSettings
@@ -33,7 +34,7 @@ class ByPesit:
     def __init__(self, dock: Dock, paths: Paths, settings: ForwardSettings) -> None:
         self._dock, self._settings = dock, settings
         self.route = Route("oct", settings, dock.tell_route)
-        password = paths.key("forward", "oct-password").read_text(encoding="ascii").strip()
+        password = password_file(paths).read_text(encoding="ascii").strip()
         self._addresses = Addresses(settings.every_address)
         self._partner = Partner(
             settings.host, settings.port, settings.requester, settings.server, password,
@@ -157,5 +158,5 @@ def client_context(paths: Paths) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(cafile=str(paths.trust / "crl" / "all.pem"))
     context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
-    context.load_cert_chain(paths.trust / "box-transport.pem", paths.key("forward", "box-transport.key"))
+    context.load_cert_chain(paths.trust / "box-transport.pem", key_file(paths, "forward", "box-transport"))
     return context

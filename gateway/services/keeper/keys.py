@@ -11,12 +11,14 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from gateway.config import Paths
-from gateway.envelope.algorithms import PrivateKey
 from gateway.envelope.certificates import Use, check_path, load_lists
+from gateway.envelope.ring import Ring
+from gateway.envelope.seal import Opened
 from gateway.errors import Refused, Scope
-from gateway.process.keyring import read_certificate, read_certificates, read_key, read_secret
+from gateway.process.keyring import read_certificate, read_certificates, read_ring, read_secret
 
 PSEUDONYM_LENGTH = 16
 
@@ -52,9 +54,12 @@ class Trust:
 class Keys:
     """What only the keeper holds."""
 
-    seal_certificate: bytes
-    seal: PrivateKey
+    ring: Ring
     pseudonym: bytes
+
+    def open(self, src: BinaryIO) -> Opened:
+        """What was sealed to box-seal, as it is or as it was."""
+        return self.ring.open(src)
 
     def pseudonym_of(self, nir: str) -> str:
         """A keyed pseudonym, so that tables name no patient; '' for no NIR."""
@@ -79,7 +84,6 @@ def read_trust(paths: Paths) -> Trust:
 def read_keys(paths: Paths) -> Keys:
     """Read the keeper's private keys."""
     return Keys(
-        seal_certificate=read_certificate(paths.trust / "box-seal.pem"),
-        seal=read_key(paths.key("keeper", "box-seal.key")),
+        ring=read_ring(paths, "keeper", "box-seal"),
         pseudonym=read_secret(paths.key("keeper", "pseudonym.key")),
     )

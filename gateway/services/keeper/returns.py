@@ -18,7 +18,7 @@ from typing import Any
 from gateway.book.doors import Copied
 from gateway.book.moves import iso
 from gateway.book.parts import Writable
-from gateway.envelope.seal import Opened, seal
+from gateway.envelope.seal import seal
 from gateway.envelope.signed import read_signed
 from gateway.errors import Deferred, Refused, Scope
 from gateway.fichier import State, Verb
@@ -114,8 +114,7 @@ def open_return(desk: Desk, part: Copied) -> ReturnFile:
     """Open a return and check who signed it."""
     content = io.BytesIO()
     with desk.parts.open(part.digest) as source:
-        opened = Opened(source, desk.keys.seal_certificate, desk.keys.seal)
-        signed = read_signed(opened, content, RETURN_LIMIT)
+        signed = read_signed(desk.keys.open(source), content, RETURN_LIMIT)
     desk.trust.check_oct(signed.signature.certificate, signed.chain, desk.book.clock())
     return unpack(content.getvalue())
 
