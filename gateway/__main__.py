@@ -28,6 +28,7 @@ FAMILIES = {
     "envelope": "envelope",
     "card": "card",
     "concentrator": "concentrator",
+    "enrol": "enrol",
     "pesit": "pesit",
     "config": "configuration",
 }

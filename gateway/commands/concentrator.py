@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from gateway.commands import concentrator_boxes
 from gateway.concentrator.schema import open_reading
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.errors import Deferred, Scope
@@ -40,6 +41,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     listing.set_defaults(act=list_verdicts)
     password = actions.add_parser("password", help="l'empreinte d'un mot de passe, pour le réglage partners")
     password.set_defaults(act=print_hash)
+    concentrator_boxes.register(actions)
 
 
 def list_verdicts(arguments: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import BinaryIO, Literal
 
 from gateway.book.moves import iso
+from gateway.concentrator.boxes import Members
 from gateway.concentrator.content import check_content
 from gateway.concentrator.keys import Keys, Trust
 from gateway.concentrator.mailbox import Mailbox
@@ -63,6 +64,7 @@ class Integration:
         self._keys = keys
         self._trust = trust
         self._clock = clock
+        self._members = Members(settings, store)
 
     def work(self) -> bool:
         """Settle the oldest fichier that waits, or say why it waits longer; False if none did."""
@@ -136,7 +138,7 @@ class Integration:
         """Refused OCT-011 where the signer had no mandate of this sender's for every emitter, when it was signed."""
         if self._settings.mandate_rule == "open":
             return
-        declared = next((one.mandates for one in self._settings.partners if one.identifier == sender), ())
+        declared = self._members.mandates(sender)
         person, day = holder(content.signature.certificate), day_of(content.attributes.at)
         emitters = tuple(dict.fromkeys(lot.emitter for lot in report.lots))
         if not mandates_of(declared, person.rpps, emitters, day):

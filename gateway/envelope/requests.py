@@ -14,10 +14,11 @@ import re
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from gateway.envelope.algorithms import UNREADABLE, PublicKey
+from gateway.envelope.algorithms import UNREADABLE
 from gateway.envelope.box_keys import BoxKey
 from gateway.errors import Refused, Scope
 
@@ -33,7 +34,7 @@ def new_key(row: BoxKey) -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(row.curve())
 
 
-def mark(key: PublicKey) -> str:
+def mark(key: CertificatePublicKeyTypes) -> str:
     """A short name of a public key: the beginning of the SHA-256 of its SubjectPublicKeyInfo."""
     encoded = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(encoded).hexdigest()[:MARK_LENGTH]

@@ -56,11 +56,10 @@ def read_ring(paths: Paths, service: str, name: str) -> Ring:
     """The key in force, and the older ones that are still kept."""
     current = read_certificate(paths.trust / f"{name}.pem")
     pairs = {current: read_key(key_file(paths, service, name))}
-    for path in sorted((paths.trust / GENERATIONS).glob(f"*/{name}.pem")):
-        former = read_certificate(path)
-        made = marked_key(paths, service, name, former)
-        if former not in pairs and made.exists():
-            pairs[former] = read_key(made)
+    for former in {read_certificate(path) for path in (paths.trust / GENERATIONS).glob(f"*/{name}.pem")} - {current}:
+        for file in (marked_key(paths, service, name, former), paths.key(service, f"{name}.key")):
+            if file.exists() and (key := read_key(file)).public_key() == public_key(former):
+                pairs[former] = key
     return Ring(list(pairs.items()))
 
 
