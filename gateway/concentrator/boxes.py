@@ -105,7 +105,7 @@ class Boxes:
             names, marks = ", ".join(columns), ", ".join(f":{name}" for name in columns)
             connection.execute(f"INSERT INTO enrolments ({names}) VALUES ({marks})", columns)  # noqa: S608
             for name, der in box.certificates:
-                add_certificate(connection, box.request, box.partner, name, der)
+                add_certificate(connection, box.request, box.partner, box.request, name, der, box.at)
             connection.execute("DELETE FROM exclusions WHERE partner = ?", (box.partner,))
         return True
 
@@ -133,6 +133,24 @@ class Boxes:
             last["request"] if last else "",
         )
         return [row for row in rows if name in ("", row["name"])]
+
+    # -- renewals
+
+    def renewed(self, request: str) -> bytes | None:
+        """The answer that a renewal was given."""
+        rows = self._rows("SELECT answer FROM renewals WHERE request = ?", request)
+        return bytes(rows[0]["answer"]) if rows else None
+
+    def confirm(self, certificate: bytes, at: str) -> None:
+        """The box uses this certificate, so it has all that came with it; said again, it changes nothing."""
+        digest = hashlib.sha256(certificate).hexdigest()
+        rows = self._rows("SELECT answer FROM box_certificates WHERE certificate = ? AND confirmed = ''", digest)
+        if rows:
+            with self._store.transaction() as connection:
+                connection.execute(
+                    "UPDATE box_certificates SET confirmed = ? WHERE answer = ? AND confirmed = ''",
+                    (at, rows[0]["answer"]),
+                )
 
     # -- out of force
 
@@ -164,16 +182,17 @@ class Boxes:
 
 
 def add_certificate(
-    connection: sqlite3.Connection, request: str, partner: str, name: str, der: bytes, answered: str = ""
+    connection: sqlite3.Connection, enrolment: str, partner: str, answer: str, name: str, der: bytes, confirmed: str
 ) -> None:
-    """A certificate that was made for a key of an enrolled box."""
+    """A certificate that was made for a key of an enrolled box; ``answer`` is the request that it answers."""
     loaded = read_certificate(der, Scope.BOX)
     since, until = iso(loaded.not_valid_before_utc), iso(loaded.not_valid_after_utc)
     connection.execute(
-        "INSERT INTO box_certificates (certificate, enrolment, partner, name, serial, since, until, der, answered)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (hashlib.sha256(der).hexdigest(), request, partner, name, f"{loaded.serial_number:x}", since, until, der,
-         answered),
+        "INSERT INTO box_certificates"
+        " (certificate, enrolment, partner, name, serial, since, until, der, answer, confirmed)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (hashlib.sha256(der).hexdigest(), enrolment, partner, name, f"{loaded.serial_number:x}", since, until, der,
+         answer, confirmed),
     )  # fmt: skip
 
 
@@ -209,15 +228,19 @@ class Members:
         found = self.find(identifier)
         return found.mandates if found else ()
 
-    def may_connect(self, identifier: str, certificate: bytes) -> bool:
+    def may_connect(self, identifier: str, certificate: bytes, at: str) -> bool:
         """Whether a TLS certificate is one of the partner's own; of who was only declared, any sound one is."""
         if self._boxes.last(identifier) is None:
             return True
-        return certificate in {bytes(row["der"]) for row in self._boxes.certificates(identifier, "box-transport")}
+        own = {bytes(row["der"]) for row in self._boxes.certificates(identifier, "box-transport")}
+        if certificate in own:
+            self._boxes.confirm(certificate, at)
+        return certificate in own
 
     def seal_certificate(self, identifier: str) -> bytes:
-        """To which certificate (DER) returns are sealed; Deferred ENR-010 for who is out of force."""
-        rows = self._boxes.certificates(identifier, "box-seal")
+        """To which certificate (DER) returns are sealed: the newest that the box is known to have in force;
+        Deferred ENR-010 for who is out of force."""
+        rows = [row for row in self._boxes.certificates(identifier, "box-seal") if row["confirmed"]]
         if rows and not self._boxes.excluded(identifier):
             return bytes(rows[0]["der"])
         if self._boxes.excluded(identifier) or self._boxes.last(identifier) or identifier not in self._seals:

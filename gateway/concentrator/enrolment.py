@@ -16,8 +16,6 @@ import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from cryptography import x509
-
 from gateway.book.moves import iso
 from gateway.concentrator.boxes import MOST_TRIES, Boxes, Enrolled
 from gateway.concentrator.keys import Keys, Trust, load_authority
@@ -25,7 +23,7 @@ from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
 from gateway.envelope.box_keys import BY_NAME, KEYS
 from gateway.envelope.certificates import Use, holder
-from gateway.envelope.issuing import issue
+from gateway.envelope.issuing import Asked, asked_in, issue
 from gateway.envelope.requests import mark, read_request
 from gateway.envelope.signed import SignedContent, read_signed, sign_with_key, signed_size, write_signed
 from gateway.errors import Refused, Scope
@@ -159,27 +157,27 @@ def _check_clock(bundle: Bundle, at: datetime) -> None:
         raise Refused("ENR-008", text, Scope.BOX)
 
 
-def read_requests(bundle: Bundle, wanted: set[str]) -> dict[str, x509.CertificateSigningRequest]:
-    """The requests of exactly the wanted keys, each key its own; Refused ENR-009, ENR-020 … ENR-022."""
+def read_requests(bundle: Bundle, wanted: set[str]) -> dict[str, Asked]:
+    """What counts of the requests of exactly the wanted keys, each key its own; Refused ENR-009, ENR-020 … ENR-022."""
     names = [one.name for one in bundle.keys]
     if sorted(names) != sorted(wanted):
         raise Refused("ENR-009", "La demande ne porte pas sur les clés attendues, une fois chacune.", Scope.BOX)
     requests = {one.name: read_request(BY_NAME[one.name], from_base64(one.der)) for one in bundle.keys}
-    if len({mark(request.public_key()) for request in requests.values()}) != len(requests):
+    asked = {name: asked_in(request) for name, request in requests.items()}
+    if len({mark(one.key) for one in asked.values()}) != len(asked):
         raise Refused("ENR-009", "Deux des certificats demandés sont pour une même clé.", Scope.BOX)
-    return requests
+    return asked
 
 
 def issue_all(
-    settings: ConcentratorSettings, requests: dict[str, x509.CertificateSigningRequest], bundle: Bundle, at: datetime,
-    trust: Trust,
-) -> tuple[tuple[str, bytes], ...]:  # fmt: skip
-    """(name, DER) for each request; Refused or Deferred where one would not hold at the box."""
+    settings: ConcentratorSettings, asked: dict[str, Asked], bundle: Bundle, at: datetime, trust: Trust
+) -> tuple[tuple[str, bytes], ...]:
+    """(name, DER) for each key; Refused or Deferred where one would not hold at the box."""
     authority = load_authority(settings)
     days = settings.enrolment.days
     made = tuple(
-        (name, issue(authority, BY_NAME[name], request, bundle.partner, bundle.box, at, days))
-        for name, request in requests.items()
+        (name, issue(authority, BY_NAME[name], one, bundle.partner, bundle.box, at, days))
+        for name, one in asked.items()
     )
     for name, der in made:
         trust.check(der, (), at, BY_NAME[name].use)

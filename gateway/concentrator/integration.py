@@ -22,12 +22,14 @@ from gateway.concentrator.content import check_content
 from gateway.concentrator.keys import Keys, Trust
 from gateway.concentrator.mailbox import Mailbox
 from gateway.concentrator.payer import answers
+from gateway.concentrator.renewal import settle_renewal
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Return, Store, Verdict
 from gateway.envelope.certificates import Use, holder
 from gateway.envelope.seal import Opened
 from gateway.envelope.signed import SignedContent, read_signed
 from gateway.errors import Refused, Scope, Trouble
+from gateway.formats.enrolment import RENEWAL
 from gateway.formats.findings import Report
 from gateway.formats.mandates import day_of, emitter_words, mandates_of
 from gateway.formats.receipt import Receipt, ReceiptLot
@@ -80,6 +82,9 @@ class Integration:
 
     def _settle(self, row: sqlite3.Row, at: datetime, trust: Trust) -> None:
         with (self._settings.received / row["sealed"]).open("rb") as file:
+            if row["fichier"].startswith(RENEWAL):
+                settle_renewal(self._settings, self._store, self._keys, self._mailbox, file, row, at, trust)
+                return
             examined = self._examine(file, row, at, trust)
         if examined.original is not None:
             self._answer_double(row, examined.original, at, trust)

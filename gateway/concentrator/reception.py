@@ -107,7 +107,7 @@ class Reception:
         except Deferred as trouble:
             raise diagnostics.trouble("3.322", trouble.text) from None
         fits = partner.client_name in ("", common_name(certificate))
-        if not fits or not self._members.may_connect(partner.identifier, certificate):
+        if not fits or not self._members.may_connect(partner.identifier, certificate, iso(self._clock())):
             raise diagnostics.trouble("3.304")
 
     # -- fichiers in

@@ -148,10 +148,18 @@ MIGRATIONS = (
         since       TEXT NOT NULL,
         until       TEXT NOT NULL,
         der         BLOB NOT NULL,
-        answered    TEXT NOT NULL DEFAULT '',    -- the return that carried it, '' with the enrolment's own answer
+        answer      TEXT NOT NULL,               -- SHA-256 of the request that it was made for
+        confirmed   TEXT NOT NULL DEFAULT '',    -- when the box was seen to use what it came with
         revoked     TEXT NOT NULL DEFAULT ''
     ) STRICT;
     CREATE INDEX box_certificates_partner ON box_certificates (partner, name);
+
+    CREATE TABLE renewals (
+        request TEXT PRIMARY KEY,                -- SHA-256 of what was asked
+        partner TEXT NOT NULL,
+        at      TEXT NOT NULL,
+        answer  BLOB NOT NULL
+    ) STRICT;
 
     CREATE TABLE exclusions (
         partner TEXT PRIMARY KEY,                -- out of force until it is enrolled again

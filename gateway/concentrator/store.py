@@ -8,7 +8,7 @@ database itself refuses a second one.  The store knows no key, no network and no
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,6 +175,16 @@ class Store:
             for item in returns:
                 _put(connection, item)
             _conclude(connection, transfer, verdict.verdict)
+
+    def settle_apart(
+        self, transfer: int, outcome: str, returns: Sequence[Return], write: Callable[[sqlite3.Connection], None]
+    ) -> None:
+        """The outcome of what is no fichier, the returns it brings about, and what ``write`` writes: one commit."""
+        with self.transaction() as connection:
+            write(connection)
+            for item in returns:
+                _put(connection, item)
+            _conclude(connection, transfer, outcome)
 
     def settle_double(self, transfer: int, original: int, answer: Return) -> None:
         """A double: counted, answered, and nothing else."""

@@ -74,6 +74,7 @@ SECRETS = (
 )
 """What is random and shared with nobody."""
 
+LINE = "box-transport"
 PASSWORD = "oct-password"  # noqa: S105 - the name of a file
 """The PeSIT password of forward (PI 5), which goes with the transport certificate."""
 

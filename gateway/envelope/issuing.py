@@ -16,13 +16,14 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from gateway.envelope.algorithms import PrivateKey, read_certificate
 from gateway.envelope.box_keys import BoxKey
 from gateway.envelope.certificates import load_lists
-from gateway.envelope.requests import host_name, requested_hosts
+from gateway.envelope.requests import certified_hosts, host_name, requested_hosts
 from gateway.errors import Refused, Scope
 
 MOST_DAYS = 730
@@ -45,6 +46,25 @@ class Authority:
     key: PrivateKey
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What of a request counts: the public key that its sender holds, and names of hosts."""
+
+    key: CertificatePublicKeyTypes
+    hosts: tuple[str, ...]
+
+
+def asked_in(request: x509.CertificateSigningRequest) -> Asked:
+    """What counts of a request that was checked (``requests.read_request``)."""
+    return Asked(request.public_key(), requested_hosts(request))
+
+
+def asked_before(certificate: bytes) -> Asked:
+    """The same key again: what a certificate (DER) of ours was made for."""
+    loaded = read_certificate(certificate, Scope.BOX)
+    return Asked(loaded.public_key(), certified_hosts(loaded))
+
+
 def authority_of(certificate: bytes, key: PrivateKey) -> Authority:
     """Certificate (DER) and key; Refused ENR-040 (scope box) when they do not belong together."""
     loaded = read_certificate(certificate, Scope.BOX)
@@ -54,27 +74,25 @@ def authority_of(certificate: bytes, key: PrivateKey) -> Authority:
 
 
 def issue(
-    authority: Authority, row: BoxKey, request: x509.CertificateSigningRequest, partner: str, box: str, at: datetime,
-    days: int = MOST_DAYS,
+    authority: Authority, row: BoxKey, asked: Asked, partner: str, box: str, at: datetime, days: int = MOST_DAYS
 ) -> bytes:  # fmt: skip
     """DER of the certificate of one key of the box ``box`` of ``partner``."""
     issuer = authority.certificate
     end = min(at + timedelta(days=min(days, MOST_DAYS)), issuer.not_valid_after_utc)
     builder = (
         x509.CertificateBuilder(
-            issuer.subject, _subject(issuer, row, partner, box), request.public_key(), x509.random_serial_number()
+            issuer.subject, _subject(issuer, row, partner, box), asked.key, x509.random_serial_number()
         )
         .not_valid_before(at - SKEW)
         .not_valid_after(end)
         .add_extension(x509.BasicConstraints(False, None), critical=True)
         .add_extension(x509.KeyUsage(**{name: name in row.usage for name in _USAGES}), critical=True)
         .add_extension(x509.ExtendedKeyUsage([row.purpose]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(request.public_key()), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(asked.key), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()), critical=False)  # type: ignore[arg-type]
     )
-    hosts = requested_hosts(request)
-    if hosts:
-        names = x509.SubjectAlternativeName([host_name(host) for host in hosts])
+    if asked.hosts:
+        names = x509.SubjectAlternativeName([host_name(host) for host in asked.hosts])
         builder = builder.add_extension(names, critical=False)
     return builder.sign(authority.key, hashes.SHA256()).public_bytes(Encoding.DER)
 

@@ -73,8 +73,13 @@ def read_request(row: BoxKey, encoded: bytes) -> x509.CertificateSigningRequest:
 
 def requested_hosts(request: x509.CertificateSigningRequest) -> tuple[str, ...]:
     """The names of hosts that a request asks for; Refused ENR-022 for other kinds of names or too many."""
+    return certified_hosts(request)
+
+
+def certified_hosts(holder: x509.CertificateSigningRequest | x509.Certificate) -> tuple[str, ...]:
+    """The names of hosts in a request or a certificate; Refused ENR-022 as ``requested_hosts``."""
     try:
-        found = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        found = holder.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
     names = [str(name.value) for name in found if isinstance(name, x509.DNSName | x509.IPAddress)]

@@ -22,6 +22,9 @@ Identifier = Annotated[str, Form("[0-9A-Za-z._-]{1,40}")]
 """Of a box, a partner or a key: it becomes a part of names."""
 PasswordHash = Annotated[str, Form(r"(scrypt\$[0-9a-f]{32}\$[0-9a-f]{128})?")]
 
+RENEWAL = "cles-"
+"""How the id of what is carried to the OCT begins when it is a renewal and no fichier."""
+
 REQUEST_LIMIT = 64 << 10
 ANSWER_LIMIT = 32 << 20
 """Bytes; an answer carries revocation lists, which grow."""
@@ -67,6 +70,45 @@ class EnrolmentRequest:
     def from_bytes(cls, data: bytes) -> EnrolmentRequest:
         """The request that ``data`` writes; Refused ENR-007."""
         return canonical.decode(cls, data, "ENR-007", "La demande d'enrôlement", version=("version", 1))
+
+
+@dataclass(frozen=True)
+class RenewalRequest:
+    """Certificates for new keys of a box that is in force, signed by box-sign; the recovery key, which the box does
+    not hold, is named in ``again``: it gets another certificate for the same key."""
+
+    bundle: Bundle
+    again: tuple[Identifier, ...]
+    kind: Literal["renewal-request"] = "renewal-request"
+    version: int = 1
+
+    def to_bytes(self) -> bytes:
+        """The canonical writing, which is what box-sign signs."""
+        return canonical.encode(self)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> RenewalRequest:
+        """The request that ``data`` writes; Refused ENR-007."""
+        return canonical.decode(cls, data, "ENR-007", "La demande de renouvellement", version=("version", 1))
+
+
+@dataclass(frozen=True)
+class RenewalAnswer:
+    """The certificates for a renewal request, by its SHA-256; it travels as a return of the kind ``keys``."""
+
+    request: Digest
+    certificates: tuple[Named, ...]
+    kind: Literal["renewal-answer"] = "renewal-answer"
+    version: int = 1
+
+    def to_bytes(self) -> bytes:
+        """The canonical writing."""
+        return canonical.encode(self)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> RenewalAnswer:
+        """The answer that ``data`` writes; Refused ENR-030."""
+        return canonical.decode(cls, data, "ENR-030", "La réponse au renouvellement", version=("version", 1))
 
 
 @dataclass(frozen=True)

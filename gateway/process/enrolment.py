@@ -120,17 +120,22 @@ def accept(pending: bytes, answer: bytes, root: bytes, server: bytes, at: dateti
         raise Refused("ENR-031", "La réponse n'est pas celle de notre demande.", Scope.BOX)
     check(from_base64(told.oct_seal), Use.SEAL)
     made = {one.name: from_base64(one.der) for one in told.certificates}
-    check_certificates(request.bundle, made, at)
+    check_certificates(request.bundle, made)
     for name, der in made.items():
         check(der, BY_NAME[name].use)
     return Accepted(ours, told.partner, _files(made, told, root, chain), _lists(lists), made["recovery"], told.server)
 
 
-def check_certificates(bundle: Bundle, made: dict[str, bytes], at: datetime) -> None:
+def check_certificates(bundle: Bundle, made: dict[str, bytes]) -> None:
     """Refused ENR-032 unless there is one certificate for each key that was asked for, for 24 months at most."""
     wanted = {one.name: read_request(BY_NAME[one.name], from_base64(one.der)).public_key() for one in bundle.keys}
     if made.keys() != wanted.keys() or any(public_key(made[name]) != key for name, key in wanted.items()):
         raise Refused("ENR-032", "Les certificats reçus ne sont pas ceux de nos clés.", Scope.BOX)
+    check_lifetimes(made)
+
+
+def check_lifetimes(made: dict[str, bytes]) -> None:
+    """Refused ENR-032 for a certificate (DER, by name) that lasts longer than was agreed."""
     for name, der in made.items():
         loaded = read_certificate(der, Scope.BOX)
         if loaded.not_valid_after_utc - loaded.not_valid_before_utc > timedelta(days=MOST_DAYS) + SKEW + DAY_MORE:
@@ -138,13 +143,10 @@ def check_certificates(bundle: Bundle, made: dict[str, bytes], at: datetime) -> 
 
 
 def _files(made: dict[str, bytes], told: EnrolmentAnswer, root: bytes, chain: tuple[bytes, ...]) -> dict[str, bytes]:
-    """The generation as services read it, in PEM; the line's certificate comes with its intermediate."""
-    files = {f"{name}.pem": pem(der) for name, der in made.items()}
-    issuer = read_certificate(made["box-transport"], Scope.BOX).issuer
-    above = [der for der in chain if read_certificate(der, Scope.BOX).subject == issuer]
+    """The generation as services read it, in PEM."""
     return {
-        **files,
-        "box-transport.pem": pem(made["box-transport"], *above),
+        **{f"{name}.pem": pem(der) for name, der in made.items()},
+        "box-transport.pem": transport_file(made["box-transport"], chain),
         "root.pem": pem(root),
         "chain.pem": pem(*chain),
         "oct-seal.pem": pem(from_base64(told.oct_seal)),
@@ -161,6 +163,12 @@ def _lists(lists: tuple[bytes, ...]) -> dict[str, bytes]:
     loaded = {fingerprint(one.issuer.public_bytes())[:16]: one for one in read}
     named = {f"{name}.crl": one.public_bytes(Encoding.DER) for name, one in loaded.items()}
     return {**named, "all.pem": b"".join(one.public_bytes(Encoding.PEM) for one in loaded.values())}
+
+
+def transport_file(certificate: bytes, chain: tuple[bytes, ...]) -> bytes:
+    """The line's certificate (DER) with its intermediate, as TLS sends them, in PEM."""
+    issuer = read_certificate(certificate, Scope.BOX).issuer
+    return pem(certificate, *(one for one in chain if read_certificate(one, Scope.BOX).subject == issuer))
 
 
 def pem(*certificates: bytes) -> bytes:

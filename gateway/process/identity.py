@@ -27,9 +27,8 @@ from gateway.envelope.algorithms import public_key
 from gateway.envelope.box_keys import KEYS, PASSWORD, PRACTICE, SECRETS, BoxKey
 from gateway.envelope.requests import mark
 from gateway.errors import Refused, Scope
-from gateway.process.keyring import GENERATIONS, read_certificate
+from gateway.process.keyring import CURRENT, GENERATIONS, read_certificate
 
-CURRENT = "current"
 _PENDING = "enrolment"
 
 

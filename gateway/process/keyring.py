@@ -17,8 +17,8 @@ from gateway.envelope.requests import mark
 from gateway.envelope.ring import Ring
 from gateway.errors import Refused, Scope
 
-GENERATIONS = "generations"
-"""The directory of ``trust/`` that keeps every set of certificates that was in force."""
+GENERATIONS, CURRENT = "generations", "current"
+"""In ``trust/``: the directory of every set of certificates that was in force, and the link to the one that is."""
 
 
 def read_certificates(path: Path) -> tuple[bytes, ...]:
@@ -56,11 +56,24 @@ def read_ring(paths: Paths, service: str, name: str) -> Ring:
     """The key in force, and the older ones that are still kept."""
     current = read_certificate(paths.trust / f"{name}.pem")
     pairs = {current: read_key(key_file(paths, service, name))}
-    for former in {read_certificate(path) for path in (paths.trust / GENERATIONS).glob(f"*/{name}.pem")} - {current}:
+    for former in generations_of(paths, name) - {current}:
         for file in (marked_key(paths, service, name, former), paths.key(service, f"{name}.key")):
             if file.exists() and (key := read_key(file)).public_key() == public_key(former):
                 pairs[former] = key
     return Ring(list(pairs.items()))
+
+
+def generations_of(paths: Paths, name: str) -> set[bytes]:
+    """Every certificate (DER) of that name that is or was in force."""
+    return {read_certificate(path) for path in (paths.trust / GENERATIONS).glob(f"*/{name}.pem")}
+
+
+def generation(paths: Paths) -> str:
+    """The name of the generation in force, '' where all was placed by hand; it changes when certificates do."""
+    try:
+        return (paths.trust / CURRENT).readlink().name
+    except OSError:
+        return ""
 
 
 def password_file(paths: Paths) -> Path:

@@ -30,7 +30,8 @@ from gateway.formats.intake import Channel, IntakeHeader, clean_name, pack_heade
 from gateway.formats.returns import read_return
 from gateway.lan.folder import PracticeFolder
 from gateway.lan.http import Request, Response, Route, Server, answer_json, failure
-from gateway.process.keyring import read_certificate, read_ring, read_secret
+from gateway.process.keyring import generation, read_certificate, read_ring, read_secret
+from gateway.process.renewal import OwnKeys
 from gateway.process.runtime import Runtime
 
 WORD_LIMIT = 1 << 20
@@ -92,8 +93,27 @@ class Intake:
         self.folder.forget_marks(set(offered))
         self.board = BoardReader(paths.board)
         self._secret = read_secret(paths.key("intake", "fichier-ids.key"))
-        self._recipients = [read_certificate(paths.trust / f"{name}.pem") for name in ("box-seal", "recovery")]
-        self._delivery = read_ring(paths, "intake", "box-delivery")
+        self._paths, self._own = paths, OwnKeys(paths, "intake")
+        self._read_keys()
+
+    def _read_keys(self) -> None:
+        """Certificates and keys of the generation that is in force."""
+        self._generation = generation(self._paths)
+        self._recipients = [read_certificate(self._paths.trust / f"{name}.pem") for name in ("box-seal", "recovery")]
+        self._delivery = read_ring(self._paths, "intake", "box-delivery")
+
+    def look_after_keys(self) -> None:
+        """Take up new certificates without a restart; ask once a day for those that end."""
+        if generation(self._paths) != self._generation:
+            self._read_keys()
+        for wanted in self._own.daily(utc_now()):
+            self.new.put(wanted.entry, wanted.request)
+
+    def _forget(self, name: str, key: str, which: str) -> None:
+        """The keeper says that nothing is sealed any more to an old key of ours."""
+        self._own.destroy(key, which)
+        self.counter.remove(name)
+        self._read_keys()
 
     def deposit(self, name: str, channel: Channel, size: int) -> Deposit:
         """Begin to take a fichier of ``size`` bytes; Refused when it is empty or too large."""
@@ -115,7 +135,7 @@ class Intake:
                 self.folder.refuse(taken, self.folder.given_name(taken), f"{refusal.code}\n{refusal.text}\n")
         for name in self.counter.names():
             kind, key, number = name.split(".", 2)
-            {"word": self._show_word, "return": self._deliver}[kind](name, key, number)
+            {"word": self._show_word, "return": self._deliver, "forget": self._forget}[kind](name, key, number)
             self.runtime.alive()
 
     def _receive(self, taken: Path) -> None:
@@ -196,6 +216,7 @@ async def run(runtime: Runtime, paths: Paths, settings: IntakeSettings) -> None:
 
     async def look() -> None:
         while not runtime.stop.is_set():
+            intake.look_after_keys()
             intake.look()
             runtime.alive()
             await runtime.pause(settings.poll_s)

@@ -27,6 +27,7 @@ from gateway.formats.mandates import Mandate
 from gateway.link.partners import password_fits
 from gateway.process.enrolment import PASSWORD_LENGTH, accept
 
+NOW = "2026-01-01T00:00:00Z"
 NURSE = "99900000029"
 
 
@@ -55,8 +56,8 @@ def test_a_box_is_put_in_force(bench: EnrolmentBench) -> None:
     assert len(password) == PASSWORD_LENGTH and password_fits(password, member.password_hash)
     members = Members(bench.bench.settings, bench.store)
     leaf = x509.load_pem_x509_certificates(accepted.files["box-transport.pem"])[0]
-    assert members.may_connect(PARTNER, leaf.public_bytes(Encoding.DER))
-    assert not members.may_connect(PARTNER, bench.bench.pki.certificate("box-transport")), "only its own"
+    assert members.may_connect(PARTNER, leaf.public_bytes(Encoding.DER), NOW)
+    assert not members.may_connect(PARTNER, bench.bench.pki.certificate("box-transport"), NOW), "only its own"
 
 
 def test_certificates_say_what_the_table_says(bench: EnrolmentBench) -> None:

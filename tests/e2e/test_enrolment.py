@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sqlite3
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +214,43 @@ def test_the_recovery_key_opens_what_the_box_keeps(practice: Stage, tmp_path: Pa
         if subprocess.run(command, capture_output=True).returncode == 0:
             found.add((tmp_path / "clear").read_bytes().partition(b"\n")[2])
     assert B2 in found
+
+
+def issued(stage: Stage) -> dict[str, bytes]:
+    return {row.name: read_certificate(stage.paths.trust / f"{row.name}.pem") for row in KEYS}
+
+
+def journal_verbs(stage: Stage) -> list[str]:
+    with closing(sqlite3.connect(stage.paths.book / "book.db")) as book:
+        return [json.loads(text)["verb"] for (text,) in book.execute("SELECT text FROM journal ORDER BY seq")]
+
+
+def test_keys_are_renewed_while_fichiers_go_on(practice: Stage) -> None:
+    """Everything is due at once; what was taken in before is opened with the old key and goes with the new ones."""
+    before, files = issued(practice), keys_of(practice)
+    practice.hand_over("avant.b2", samples.b2(11))
+    practice.await_states({"avant.b2": "CHECKED"})
+    for name in BOX:
+        practice.end(name)
+    text = practice.config.read_text(encoding="utf-8")
+    practice.config.write_text(text.replace("[box]", "[box]\nrenew_days = 800", 1), encoding="utf-8")
+    practice.start(*BOX)
+    practice.wait(lambda: "renew" in journal_verbs(practice), "the renewal")
+    after = issued(practice)
+    assert {name for name in before if before[name] == after[name]} == set()
+    same = {
+        row.name for row in KEYS
+        if x509.load_der_x509_certificate(before[row.name]).public_key()
+        == x509.load_der_x509_certificate(after[row.name]).public_key()
+    }  # fmt: skip
+    assert same == {"recovery"}, "of the key that is not here only the certificate is new"
+    assert keys_of(practice) > files, "old keys are kept"
+    practice.hand_over("apres.b2", samples.b2(12))
+    practice.wait(lambda: len(practice.pending()["items"]) == 2, "both fichiers")
+    assert practice.unlock()["ok"]
+    practice.await_states({"avant.b2": "INTEGRATED", "apres.b2": "INTEGRATED"})
+    assert journal_verbs(practice).count("keys in force") == 2
+    assert practice.gateway("journal", "verify").returncode == 0
+    with closing(sqlite3.connect(practice.oct / "concentrator.db")) as store:
+        rows = store.execute("SELECT count(*) FROM box_certificates WHERE confirmed = ''").fetchone()
+    assert rows == (0,), "the concentrator saw the new line's certificate"

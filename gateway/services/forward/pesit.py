@@ -34,16 +34,22 @@ class ByPesit:
     def __init__(self, dock: Dock, paths: Paths, settings: ForwardSettings) -> None:
         self._dock, self._settings = dock, settings
         self.route = Route("oct", settings, dock.tell_route)
-        password = password_file(paths).read_text(encoding="ascii").strip()
+        self._paths = paths
         self._addresses = Addresses(settings.every_address)
-        self._partner = Partner(
-            settings.host, settings.port, settings.requester, settings.server, password,
-            sync_kb=settings.sync_kb, window=settings.window,
-        )  # fmt: skip
-        self._tls = client_context(paths) if settings.tls else None
+        self.read_keys()
         self._last_pull = -math.inf
         self._aside: dict[str, float] = {}
         """Until when (monotonic) an entry waits that the OCT refused as such."""
+
+    def read_keys(self) -> None:
+        """Password, certificate and key of the generation that is in force."""
+        settings = self._settings
+        self._partner = Partner(
+            settings.host, settings.port, settings.requester, settings.server,
+            password_file(self._paths).read_text(encoding="ascii").strip(),
+            sync_kb=settings.sync_kb, window=settings.window,
+        )  # fmt: skip
+        self._tls = client_context(self._paths) if settings.tls else None
 
     def due(self) -> bool:
         """Something is to be done, and may be tried now."""

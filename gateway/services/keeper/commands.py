@@ -17,9 +17,11 @@ from gateway.book.mandates import TABLES, read_register, signers
 from gateway.book.moves import iso
 from gateway.errors import Refused, Trouble
 from gateway.fichier import Verb
+from gateway.formats.enrolment import from_base64
 from gateway.journal.chain import ACCESS, EVIDENCE, first_break
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.mandates import today
+from gateway.services.keeper.renewals import take_request
 
 LINE_LIMIT = 1 << 16
 Ask = dict[str, Any]
@@ -107,12 +109,19 @@ def mandates(desk: Desk, ask: Ask) -> dict[str, Any]:
     return {"rule": desk.settings.mandate_rule, "today": day, **tables, "signers": told}
 
 
+def renew(desk: Desk, ask: Ask) -> dict[str, Any]:
+    """A certificate for a key of the page's."""
+    request = from_base64(str(ask.get("request", "")))
+    take_request(desk, "status", str(ask.get("name", "")), str(ask.get("mark", "")), request)
+    return {}
+
+
 ADMIN: Mapping[str, Act] = {
     "hold": hold, "release": release, "resend": resend, "redeliver": redeliver, "verify": verify,
     "mandates": mandates,
 }  # fmt: skip
-STATUS: Mapping[str, Act] = {}
-"""The page asks nothing of the keeper yet: it reads the board."""
+STATUS: Mapping[str, Act] = {"renew": renew}
+"""The page reads the board; what it asks is a certificate for its key."""
 
 
 def pick_up(desk: Desk, key: str, number: int) -> None:

@@ -13,6 +13,7 @@ import io
 import json
 import re
 import time
+from contextlib import suppress
 from typing import Any
 
 from gateway.book.doors import Copied
@@ -25,11 +26,13 @@ from gateway.fichier import State, Verb
 from gateway.follow.factures import settle
 from gateway.follow.lots import acknowledge
 from gateway.formats.arl import Arl
+from gateway.formats.enrolment import RENEWAL, REQUEST_LIMIT, RenewalAnswer
 from gateway.formats.noemie import Return
 from gateway.formats.receipt import Receipt
 from gateway.formats.returns import ReturnFile, pack, unpack
 from gateway.process.child import read_in_child
 from gateway.services.keeper.desk import Desk
+from gateway.services.keeper.renewals import keep_answer, take_request
 
 FACT_LIMIT = 1 << 20
 RETURN_LIMIT = 32 << 20
@@ -102,10 +105,23 @@ async def _take_return(desk: Desk, name: str) -> None:
     desk.hand_out(part.digest)
 
 
+async def _take_key_request(desk: Desk, name: str) -> None:
+    """``renewal.<key>.<mark>``: forward asks for a certificate; what is not a sound request is dropped."""
+    _, key, which = name.split(".")
+    with suppress(Refused):
+        take_request(desk, "forward", key, which, desk.arrived.read(name, REQUEST_LIMIT))
+
+
+async def _take_renewal_sent(desk: Desk, name: str) -> None:
+    """``sent.cles-…``: the OCT has a request for certificates; only its answer counts."""
+
+
 _FORMS = (
     (re.compile(r"sent\.[0-9a-f]{32}\.\d{1,6}\.\d{1,6}"), _take_sent),
     (re.compile(r"route\.\d{1,30}"), _take_route),
     (re.compile(r"return\.[0-9a-f]{64}"), _take_return),
+    (re.compile(r"renewal\.[a-z-]{1,20}\.[0-9a-f]{16}"), _take_key_request),
+    (re.compile(rf"sent\.{RENEWAL}[0-9a-f]{{32}}\.1\.\d{{1,6}}"), _take_renewal_sent),
 )
 """Names in ``arrived/`` and what they bring."""
 
@@ -147,7 +163,7 @@ def _keep_unread(desk: Desk, part: Copied, trouble: Refused) -> None:
         )
 
 
-async def _read_news(told: ReturnFile) -> Receipt | Arl | Return | None:
+async def _read_news(told: ReturnFile) -> Receipt | Arl | RenewalAnswer | Return | None:
     """What a return says, read before anything is recorded; Refused for a receipt or ARL that is not of ours.
 
     A payer's return is read by the child; one that it cannot read is delivered all the same.
@@ -156,6 +172,8 @@ async def _read_news(told: ReturnFile) -> Receipt | Arl | Return | None:
         return Receipt.from_bytes(told.body)
     if told.header.kind == "arl":
         return Arl.from_bytes(told.body)
+    if told.header.kind == "keys":
+        return RenewalAnswer.from_bytes(told.body)
     if told.header.kind != "rsp":
         return None
     answer = await asyncio.to_thread(read_in_child, lambda child: child.write(told.body), "--as", "return")
@@ -165,12 +183,14 @@ async def _read_news(told: ReturnFile) -> Receipt | Arl | Return | None:
         return None
 
 
-def _apply(desk: Desk, news: Receipt | Arl | Return | None) -> None:
+def _apply(desk: Desk, news: Receipt | Arl | RenewalAnswer | Return | None) -> None:
     """What a return says, in the transaction that records it."""
     if isinstance(news, Receipt):
         apply_receipt(desk, news)
     elif isinstance(news, Arl):
         acknowledge(desk.book, news)
+    elif isinstance(news, RenewalAnswer):
+        keep_answer(desk, news)
     elif news is not None:
         settle(desk.book, news, iso(desk.book.clock()))
 

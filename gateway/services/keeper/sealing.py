@@ -18,6 +18,7 @@ from gateway.errors import Refused
 from gateway.fichier import Verb
 from gateway.services.keeper.checking import open_content
 from gateway.services.keeper.desk import Desk
+from gateway.services.keeper.generations import name_recipient
 from gateway.services.keeper.signers import withdrawn_words
 
 ALGORITHM = "rsa-pkcs1-sha256"
@@ -45,6 +46,7 @@ def seal(desk: Desk, fichier: str) -> None:
         desk.book.name_part(fichier, "sealed", part)
         fact = {"seal": str(number), "part": part.digest, "size": part.size, "transmission": row["transmission"]}
         desk.book.move(fichier, Verb.SEAL, fact, seal=str(number), seals=number)
+        name_recipient(desk, fichier)
     desk.offer(fichier)
 
 

@@ -15,10 +15,12 @@ from gateway.card.client import CardClient
 from gateway.config import Paths
 from gateway.errors import Deferred, Refused, Scope, Trouble
 from gateway.fichier import State
+from gateway.formats.enrolment import REQUEST_LIMIT
 from gateway.process.runtime import Runtime
 from gateway.services.keeper.checking import check, open_content
 from gateway.services.keeper.commands import ADMIN, STATUS, pick_up, serve_commands
 from gateway.services.keeper.desk import Desk, KeeperSettings
+from gateway.services.keeper.renewals import Renewals, take_request
 from gateway.services.keeper.returns import take_arrived
 from gateway.services.keeper.sealing import seal
 from gateway.services.keeper.signers import Review
@@ -44,11 +46,12 @@ async def run(runtime: Runtime, paths: Paths, settings: KeeperSettings) -> None:
 
 async def _turns(desk: Desk) -> None:
     """The main loop: facts first, then work, oldest fichier first."""
-    review = Review(desk)
+    review, renewals = Review(desk), Renewals(desk)
     while not desk.runtime.stop.is_set():
         await take_arrived(desk)
         take_new(desk)
         review.look()
+        renewals.look()
         await _work(desk)
         desk.look_after_box()
         desk.runtime.alive()
@@ -61,20 +64,23 @@ async def _signing(desk: Desk, client: CardClient) -> None:
 
 
 _FICHIER = re.compile(r"fichier\.([0-9a-f]{32})")
+_RENEWAL = re.compile(r"renewal\.([a-z-]{1,20})\.([0-9a-f]{16})")
 _PICKED = re.compile(r"picked\.([0-9a-f]{64})\.(\d{1,6})")
 
 
 def take_new(desk: Desk) -> None:
     """Take what intake put in: fichiers, and pick-ups of returns."""
     for name in desk.new.names():
-        fichier, picked = _FICHIER.fullmatch(name), _PICKED.fullmatch(name)
-        if name in desk.unreadable or not (fichier or picked):
+        fichier, picked, renewal = (form.fullmatch(name) for form in (_FICHIER, _PICKED, _RENEWAL))
+        if name in desk.unreadable or not (fichier or picked or renewal):
             continue  # not a name of intake's, or said to be unreadable already: left where it is
         try:
             if fichier:
                 _receive(desk, name, fichier[1])
             elif picked:
                 pick_up(desk, picked[1], int(picked[2]))
+            elif renewal:
+                take_request(desk, "intake", renewal[1], renewal[2], desk.new.read(name, REQUEST_LIMIT))
         except Refused as refusal:
             desk.unreadable.add(name)
             text = f"Un dépôt n'a pas pu être ouvert et reste à la porte ({name}) : {refusal.text}"
