@@ -102,8 +102,12 @@ class OwnKeys:
 
     def destroy(self, name: str, which: str) -> None:
         """The key of that name and mark is not needed any more; the one in force is not destroyed."""
-        if which != mark(public_key(keyring.read_certificate(self._paths.trust / f"{name}.pem"))):
-            destroy(self._paths.key(self._service, f"{name}.{which}.key"))
+        if which == mark(public_key(keyring.read_certificate(self._paths.trust / f"{name}.pem"))):
+            return
+        destroy(self._paths.key(self._service, f"{name}.{which}.key"))
+        placed = self._paths.key(self._service, f"{name}.key")  # by hand, without a mark
+        if placed.exists() and mark(keyring.read_key(placed).public_key()) == which:
+            destroy(placed)
 
 
 def ends_soon(paths: Paths, name: str, now: datetime) -> bool:

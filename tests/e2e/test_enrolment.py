@@ -254,3 +254,34 @@ def test_keys_are_renewed_while_fichiers_go_on(practice: Stage) -> None:
     with closing(sqlite3.connect(practice.oct / "concentrator.db")) as store:
         rows = store.execute("SELECT count(*) FROM box_certificates WHERE confirmed = ''").fetchone()
     assert rows == (0,), "the concentrator saw the new line's certificate"
+
+
+def test_a_stolen_box_is_out_at_once_and_a_new_enrolment_takes_the_queue_along(practice: Stage) -> None:
+    """Revoked while fichiers wait; enrolled again while the services run; nothing is lost and nothing is doubled."""
+    revoked = practice.gateway("concentrator", "revoke", "CABINET1")
+    assert revoked.returncode == 0, revoked.stderr
+    assert "hors de vigueur" in revoked.stdout
+    assert not any(row["in_force"] for row in listed(practice))
+    practice.hand_over("pendant.b2", samples.b2(13))
+    practice.wait(lambda: practice.pending()["items"], "the fichier")
+    assert practice.unlock()["ok"]
+    practice.await_states({"pendant.b2": "SEALED"})
+    practice.wait(lambda: "certificat" in rung(practice, "oct")["text"], "the route says why")
+    before = issued(practice)
+    refused(practice.enrol(code="0" * 20), "ENR-061")
+    done = practice.enrol("--again")
+    assert done.returncode == 0, done.stderr
+    assert not set(before.values()) & set(issued(practice).values())
+    practice.await_states({"pendant.b2": "INTEGRATED"})
+    assert [row["in_force"] for row in listed(practice)] == [False, False, False, True]
+    with closing(sqlite3.connect(practice.oct / "concentrator.db")) as store:
+        taken = store.execute("SELECT count(*), count(DISTINCT digest) FROM verdicts").fetchone()
+    assert taken[0] == taken[1] == 4
+    assert rung(practice, "oct")["level"] == "ok"
+
+
+def rung(stage: Stage, name: str) -> dict[str, Any]:
+    """One rung of the ladder, as the command line shows it."""
+    told = json.loads(stage.gateway("status", "--json").stdout)
+    found: dict[str, Any] = next(one for one in told["rungs"] if one["name"] == name)
+    return found

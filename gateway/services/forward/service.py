@@ -49,6 +49,7 @@ class Forward:
         if (now := generation(self._paths)) != self._generation:
             self._generation = now
             self._usual.read_keys()
+            self._usual.route.try_anew()
         for wanted in self._own.daily(utc_now()):
             self.dock.arrived.put(wanted.entry, wanted.request)
 
