@@ -49,7 +49,7 @@ def register(actions: Any) -> None:
     revoke = actions.add_parser("revoke", help="mettre un boîtier hors de vigueur, et ses certificats sur la liste")
     revoke.add_argument("partner", metavar="PARTENAIRE")
     revoke.add_argument(
-        "--certificate", default="", metavar="NOM", choices=("", *BY_NAME),
+        "--certificate", default="", metavar="NOM", choices=tuple(BY_NAME),
         help="celui-là seulement ; le partenaire reste en vigueur avec les autres",
     )  # fmt: skip
     revoke.set_defaults(act=revoke_box)

@@ -42,10 +42,11 @@ class Identity:
     # -- keys
 
     def check_owners(self) -> None:
-        """Refused BOX-005 (scope box) where the directory of an owner of keys is missing."""
-        for owner in {row.owner for row in (*KEYS, *SECRETS) if row.owner != PRACTICE}:
-            if not (self._paths.keys / owner).is_dir():
-                text = f"Le répertoire {self._paths.keys / owner} manque : systemd-tmpfiles --create n'a pas été passé."
+        """Refused BOX-005 (scope box) where the directory of an owner of keys is missing, or that of certificates."""
+        owners = sorted({row.owner for row in (*KEYS, *SECRETS) if row.owner != PRACTICE})
+        for directory in (self._paths.trust, *(self._paths.keys / owner for owner in owners)):
+            if not directory.is_dir():
+                text = f"Le répertoire {directory} manque : systemd-tmpfiles --create n'a pas été passé."
                 raise Refused("BOX-005", text, Scope.BOX)
 
     def keep_key(self, row: BoxKey, key: ec.EllipticCurvePrivateKey) -> None:

@@ -166,6 +166,7 @@ BUNDLES = {
     "a key twice": (lambda bundle: replace(bundle, keys=(*bundle.keys, bundle.keys[0])), "ENR-009"),
     "another curve": (with_key("recovery", make_request(BY_NAME["recovery"], ONE_KEY)), "ENR-021"),
     "no request": (with_key("box-seal", b"\x30\x00"), "ENR-020"),
+    "no date": (lambda bundle: replace(bundle, at="9999-99-99T99:99:99Z"), "ENR-007"),
     "no password": (lambda bundle: replace(bundle, password=""), "ENR-007"),
     "two names for one key": (
         lambda bundle: with_key("box-sign", make_request(BY_NAME["box-sign"], ONE_KEY))(

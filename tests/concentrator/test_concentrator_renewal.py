@@ -204,6 +204,15 @@ def test_one_certificate_alone(bench: RenewalBench) -> None:
     assert len(named_in(bench.bench.settings.enrolment.crl.read_bytes())) == 1 + len(former(bench))
 
 
+def test_a_partner_that_was_only_declared_is_taken_out_too(bench: RenewalBench) -> None:
+    members, declared = Members(bench.bench.settings, bench.store), bench.bench.settings.partners[0].identifier
+    assert members.find(declared) is not None and members.seal_certificate(declared)
+    assert Boxes(bench.store).revoke(declared, bench.bench.now) == []
+    assert members.find(declared) is None and members.mandates(declared) == ()
+    with pytest.raises(Deferred, match="ENR-010"):
+        members.seal_certificate(declared)
+
+
 def former(bench: RenewalBench) -> frozenset[int]:
     return named_in((bench.bench.pki.directory / "crl/boites.crl").read_bytes())
 

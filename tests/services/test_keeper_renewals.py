@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from datetime import timedelta
 from pathlib import Path
@@ -28,6 +29,7 @@ from gateway.process.identity import Identity
 from gateway.process.renewal import OwnKeys
 from gateway.services.keeper import renewals
 from gateway.services.keeper.generations import KEEP_DAYS, name_recipient
+from gateway.services.keeper.returns import take_arrived
 from gateway.services.keeper.service import take_new
 
 ASKERS = {"intake": "new", "forward": "arrived"}
@@ -193,8 +195,13 @@ def test_a_service_asks_for_its_own_keys_only(bench: KeyBench, owner: str) -> No
 def test_a_request_that_is_none_stays_at_the_door_and_is_said(bench: KeyBench) -> None:
     bench.start()
     bench.desk.new.put(f"renewal.box-delivery.{'0' * 16}", b"\x30\x00")
+    bench.desk.new.put(f"renewal.box-delivery.{'1' * 16}", bytes(1 << 20))
     take_new(bench.desk)
     assert bench.condition("door")["code"] == "ENR-020"
+    assert len(bench.desk.new.names()) == 2
+    bench.desk.arrived.put(f"renewal.box-transport.{'0' * 16}", bytes(1 << 20))
+    asyncio.run(take_arrived(bench.desk))
+    assert bench.desk.book.connection.execute("SELECT * FROM key_requests").fetchall() == []
 
 
 def test_certificates_are_put_in_force_all_at_once(bench: KeyBench) -> None:

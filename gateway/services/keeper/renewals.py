@@ -14,6 +14,7 @@ import io
 import time
 from datetime import UTC, date, datetime, timedelta
 
+from gateway.book.doors import Door
 from gateway.book.moves import iso
 from gateway.envelope.algorithms import public_key, read_certificate
 from gateway.envelope.box_keys import BY_NAME, KEYS, PRACTICE
@@ -24,6 +25,7 @@ from gateway.envelope.signed import sign_with_key, signed_size, write_signed
 from gateway.errors import Deferred, Refused, Scope
 from gateway.formats.enrolment import (
     RENEWAL,
+    REQUEST_LIMIT,
     Bundle,
     Named,
     RenewalAnswer,
@@ -89,6 +91,16 @@ def take_request(desk: Desk, owner: str, name: str, which: str, request: bytes) 
             " DO UPDATE SET mark = excluded.mark, request = excluded.request WHERE mark <> excluded.mark",
             (name, which, request, iso(desk.book.clock())),
         )
+
+
+def take_entry(desk: Desk, door: Door, owner: str, name: str) -> None:
+    """The request that an owner left at a door as ``renewal.<key>.<mark>``; Refused as by ``take_request``."""
+    _, key, which = name.split(".")
+    try:
+        request = door.read(name, REQUEST_LIMIT)
+    except ValueError:
+        raise Refused("ENR-020", f"La demande de certificat pour {key} est trop longue.", Scope.BOX) from None
+    take_request(desk, owner, key, which, request)
 
 
 # -- asking

@@ -26,13 +26,13 @@ from gateway.fichier import State, Verb
 from gateway.follow.factures import settle
 from gateway.follow.lots import acknowledge
 from gateway.formats.arl import Arl
-from gateway.formats.enrolment import RENEWAL, REQUEST_LIMIT, RenewalAnswer
+from gateway.formats.enrolment import RENEWAL, RenewalAnswer
 from gateway.formats.noemie import Return
 from gateway.formats.receipt import Receipt
 from gateway.formats.returns import ReturnFile, pack, unpack
 from gateway.process.child import read_in_child
 from gateway.services.keeper.desk import Desk
-from gateway.services.keeper.renewals import keep_answer, take_request
+from gateway.services.keeper.renewals import keep_answer, take_entry
 
 FACT_LIMIT = 1 << 20
 RETURN_LIMIT = 32 << 20
@@ -107,9 +107,8 @@ async def _take_return(desk: Desk, name: str) -> None:
 
 async def _take_key_request(desk: Desk, name: str) -> None:
     """``renewal.<key>.<mark>``: forward asks for a certificate; what is not a sound request is dropped."""
-    _, key, which = name.split(".")
     with suppress(Refused):
-        take_request(desk, "forward", key, which, desk.arrived.read(name, REQUEST_LIMIT))
+        take_entry(desk, desk.arrived, "forward", name)
 
 
 async def _take_renewal_sent(desk: Desk, name: str) -> None:

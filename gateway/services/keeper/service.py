@@ -15,12 +15,11 @@ from gateway.card.client import CardClient
 from gateway.config import Paths
 from gateway.errors import Deferred, Refused, Scope, Trouble
 from gateway.fichier import State
-from gateway.formats.enrolment import REQUEST_LIMIT
 from gateway.process.runtime import Runtime
 from gateway.services.keeper.checking import check, open_content
 from gateway.services.keeper.commands import ADMIN, STATUS, pick_up, serve_commands
 from gateway.services.keeper.desk import Desk, KeeperSettings
-from gateway.services.keeper.renewals import Renewals, take_request
+from gateway.services.keeper.renewals import Renewals, take_entry
 from gateway.services.keeper.returns import take_arrived
 from gateway.services.keeper.sealing import seal
 from gateway.services.keeper.signers import Review
@@ -64,7 +63,7 @@ async def _signing(desk: Desk, client: CardClient) -> None:
 
 
 _FICHIER = re.compile(r"fichier\.([0-9a-f]{32})")
-_RENEWAL = re.compile(r"renewal\.([a-z-]{1,20})\.([0-9a-f]{16})")
+_RENEWAL = re.compile(r"renewal\.[a-z-]{1,20}\.[0-9a-f]{16}")
 _PICKED = re.compile(r"picked\.([0-9a-f]{64})\.(\d{1,6})")
 
 
@@ -80,7 +79,7 @@ def take_new(desk: Desk) -> None:
             elif picked:
                 pick_up(desk, picked[1], int(picked[2]))
             elif renewal:
-                take_request(desk, "intake", renewal[1], renewal[2], desk.new.read(name, REQUEST_LIMIT))
+                take_entry(desk, desk.new, "intake", name)
         except Refused as refusal:
             desk.unreadable.add(name)
             text = f"Un dépôt n'a pas pu être ouvert et reste à la porte ({name}) : {refusal.text}"
