@@ -194,6 +194,7 @@ MIGRATIONS = (
     CREATE TABLE renewals (
         request TEXT PRIMARY KEY,                -- SHA-256 of what was asked
         content BLOB NOT NULL,
+        generation TEXT NOT NULL,                -- in force when it was asked; under another it counts no more
         at      TEXT NOT NULL,
         sends   INTEGER NOT NULL DEFAULT 0,
         offered TEXT NOT NULL DEFAULT '',        -- when it was last put into outgoing/

@@ -241,6 +241,25 @@ def test_answers_that_do_not_hold_change_nothing(bench: KeyBench) -> None:
     assert bench.desk.book.connection.execute("SELECT * FROM renewals").fetchall() == []
 
 
+def test_what_was_asked_before_another_enrolment_counts_no_more(bench: KeyBench) -> None:
+    bench.now += timedelta(days=641)
+    part = bench.start()
+    bench.everybody_asks()
+    part.look()
+    answer = bench.answer(bench.asked())
+    bench.enrol(100)
+    keep(bench, answer)
+    current = keyring.generation(bench.stage.paths)
+    part.look()
+    assert keyring.generation(bench.stage.paths) == current, "its keys are gone"
+    assert len(bench.told("", "drop renewal")) == 1 and not bench.told("", "renew")
+    bench.now += timedelta(days=20)
+    part = bench.start()
+    bench.everybody_asks()
+    part.look()
+    assert bench.asked(), "and nothing stands in the way of the next"
+
+
 def test_killed_while_they_are_put_in_force_the_keeper_goes_on(bench: KeyBench) -> None:
     bench.now += timedelta(days=641)
     part = bench.start()

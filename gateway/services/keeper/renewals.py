@@ -67,6 +67,7 @@ class Renewals:
         """Take up what changed, put in force what was answered, and once a day see to what ends."""
         desk = self._desk
         generations.take_up(desk)
+        drop_stale(desk)
         put_in_force(desk)
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + DAY_S
@@ -124,8 +125,8 @@ def ask(desk: Desk) -> None:
     content = RenewalRequest(bundle, tuple(sorted(due & _kept_elsewhere()))).to_bytes()
     with desk.commit():
         desk.book.connection.execute(
-            "INSERT OR IGNORE INTO renewals (request, content, at) VALUES (?, ?, ?)",
-            (fingerprint(content), content, iso(now)),
+            "INSERT OR IGNORE INTO renewals (request, content, generation, at) VALUES (?, ?, ?, ?)",
+            (fingerprint(content), content, keyring.generation(desk.paths), iso(now)),
         )
         desk.book.record("", {"verb": "ask renewal", "request": fingerprint(content)})
     _offer(desk, fingerprint(content), content, 1)
@@ -134,6 +135,17 @@ def ask(desk: Desk) -> None:
 def _kept_elsewhere() -> set[str]:
     """Keys that are not on the box: they get another certificate for the same key."""
     return {row.name for row in KEYS if row.owner == PRACTICE}
+
+
+def drop_stale(desk: Desk) -> None:
+    """Forget what was asked before an enrolment put other keys in force: the keys that it was for are gone."""
+    current = keyring.generation(desk.paths)
+    rows = desk.book.connection.execute(
+        "SELECT request FROM renewals WHERE settled = '' AND generation <> ?", (current,)
+    ).fetchall()
+    for row in rows:
+        if row["request"][:16] != current:  # else it is the one that put this generation in force
+            _settle(desk, row["request"], {"verb": "drop renewal", "request": row["request"]})
 
 
 def offer_again(desk: Desk) -> None:
