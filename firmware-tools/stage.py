@@ -8,6 +8,7 @@ ends what it started.  All services run as whoever started it: owners and modes 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -15,6 +16,7 @@ import secrets
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -30,6 +32,7 @@ from samples import EMITTER
 
 from gateway.book.board import BoardReader
 from gateway.config import Paths, write_toml
+from gateway.envelope.box_keys import SECRETS, owned_by
 from gateway.lan.folder import FOLDERS
 from gateway.leds import make_folder
 from gateway.link.partners import password_hash
@@ -50,13 +53,7 @@ MANDATES = [{"holder": DOCTOR, "emitter": EMITTER, "role": "titulaire"}]
 
 T = TypeVar("T")
 
-KEYS = {
-    "intake": ("box-delivery", "box-lan-intake"),
-    "keeper": ("box-seal", "box-sign"),
-    "forward": ("box-transport",),
-    "status": ("box-lan-status",),
-}
-SECRETS = {("intake", "fichier-ids.key"): 32, ("keeper", "pseudonym.key"): 32}
+OWNERS = ("intake", "keeper", "forward", "status")
 
 
 _given: set[int] = set()
@@ -81,6 +78,8 @@ class Stage:
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     landing: str = ""
     """The practice's landing directory at the OCT, if it has a reserve channel."""
+    enrolled: bool = False
+    """No key and no certificate is placed by hand: ``enrol`` does what the technician and the OCT do."""
     pin: str = PIN
     """The code of the cards that are put in."""
     wrap: Callable[[str, list[str]], list[str]] = lambda name, command: command
@@ -106,8 +105,9 @@ class Stage:
         self.root.mkdir(parents=True, exist_ok=True)
         subprocess.run([sys.executable, str(REPO / "certs-dev/make-certs"), str(self.pki)], check=True)
         self._directories()
-        self._trust()
-        self._keys()
+        if not self.enrolled:
+            self._trust()
+            self._keys()
         self.config.write_text(write_toml(self._document()), encoding="utf-8")
 
     def reopen(self) -> None:
@@ -129,7 +129,9 @@ class Stage:
         ]
         practice = [paths.practice / name for name in FOLDERS]
         make_folder(self.leds)
-        for path in (*doors, *rest, paths.book, paths.journal, paths.parts, paths.transfers, paths.intake, *practice):
+        owners = [paths.keys / owner for owner in OWNERS]
+        own = [paths.book, paths.journal, paths.parts, paths.transfers, paths.intake]
+        for path in (*doors, *rest, *owners, *own, *practice):
             path.mkdir(parents=True, exist_ok=True)
 
     def _trust(self) -> None:
@@ -145,11 +147,10 @@ class Stage:
 
     def _keys(self) -> None:
         """Each key into the directory of its one owner."""
-        for service, names in KEYS.items():
-            for name in names:
-                self._put_key(service, f"{name}.key", (self.pki / f"{name}.key").read_text())
-        for (service, name), size in SECRETS.items():
-            self._put_key(service, name, secrets.token_hex(size))
+        for row in (row for service in OWNERS for row in owned_by(service)):
+            self._put_key(row.owner, f"{row.name}.key", (self.pki / f"{row.name}.key").read_text())
+        for secret in SECRETS:
+            self._put_key(secret.owner, secret.name, secrets.token_hex(secret.size))
         self._put_key("forward", "oct-password", secrets.token_hex(4))
 
     def _put_key(self, service: str, name: str, text: str) -> None:
@@ -158,8 +159,53 @@ class Stage:
         path.write_text(text)
         path.chmod(0o600)
 
-    def _document(self) -> dict[str, dict[str, Any]]:
+    def enrol(self, *options: str, code: str = "") -> subprocess.CompletedProcess[str]:
+        """``gateway enrol`` with the card that is in the reader, and a new code unless one is given."""
+        port = (self.oct / "enrolment-port").read_text().strip()
+        pin, phrase = self.root / "pin", self.root / "phrase"
+        pin.write_text(self.pin)
+        phrase.write_text("une phrase secrète de recours")
+        words = ["--code", code or self.code(), "--root-fingerprint", self.root_mark]
+        files = ["--pin-file", str(pin), "--passphrase-file", str(phrase)]
+        return self.gateway("enrol", f"https://localhost:{port}", *words, *files, *options)
+
+    def code(self, rpps: str = DOCTOR) -> str:
+        """A new enrolment code, as the OCT prints it."""
+        mandates = [word for row in MANDATES for word in ("--mandate", f"{row['rpps']}:{row['emitter']}:{row['role']}")]
+        told = self.gateway("concentrator", "code", SENDER, "--rpps", rpps, *mandates).stdout
+        return next(line.split()[1] for line in told.splitlines() if line.startswith("Code "))
+
+    @property
+    def root_mark(self) -> str:
+        """The fingerprint of the root."""
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert((self.pki / "root.pem").read_text())).hexdigest()
+
+    def gateway(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A command as typed, with this stage's settings and reader."""
+        command = self.wrap(words[0], [sys.executable, "-m", "gateway", *words, "--config", str(self.config)])
+        return subprocess.run(command, capture_output=True, text=True, env=self.environment, cwd="/", timeout=PATIENCE)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PCSCLITE_CSOCK_NAME": str(self.reader / "pcscd.comm"), "PYTHONPATH": str(REPO)}
+
+    def _partners(self) -> list[dict[str, Any]]:
+        if self.enrolled:
+            return []
         password = self.paths.key("forward", "oct-password").read_text()
+        return [{"identifier": SENDER, "password_hash": password_hash(password), "landing": self.landing,
+                 "client_name": "OCT-GATEWAY TEST box-transport", "mandates": MANDATES,
+                 "box_seal": str(self.pki / "box-seal.pem"), "box_sign": str(self.pki / "box-sign.pem")}]  # fmt: skip
+
+    def _enrolment(self) -> dict[str, Any]:
+        """The boxes' authority, whose list goes on where the development PKI's ends."""
+        if not self.enrolled:
+            return {}
+        shutil.copy(self.pki / "crl/boites.crl", self.oct / "boites.crl")
+        return {"enabled": True, "port": 0, "authority_certificate": str(self.pki / "chains/boites.pem"),
+                "authority_key": str(self.pki / "ca/boites.key"), "crl": str(self.oct / "boites.crl")}  # fmt: skip
+
+    def _document(self) -> dict[str, dict[str, Any]]:
         pki, paths = self.pki, self.paths
         document: dict[str, dict[str, Any]] = {
             "box": {name: str(getattr(paths, name)) for name in ("state", "runtime", "practice", "keys", "trust")},
@@ -176,10 +222,7 @@ class Stage:
             "status": {"port": self.ports["status"], "leds": str(self.leds)},
             "concentrator": {
                 "directory": str(self.oct), "port": self.ports["concentrator"], "name": OCT,
-                "partners": [{"identifier": SENDER, "password_hash": password_hash(password),
-                              "client_name": "OCT-GATEWAY TEST box-transport",
-                              "box_seal": str(pki / "box-seal.pem"), "landing": self.landing,
-                              "box_sign": str(pki / "box-sign.pem"), "mandates": MANDATES}],
+                "partners": self._partners(), "enrolment": self._enrolment(),
                 "seal_certificate": str(pki / "oct-seal.pem"), "seal_key": str(pki / "oct-seal.key"),
                 "sign_certificate": str(pki / "oct-sign.pem"), "sign_key": str(pki / "oct-sign.key"),
                 "transport_certificate": str(pki / "oct-transport.pem"),
@@ -206,9 +249,8 @@ class Stage:
 
     def _spawn(self, name: str, command: list[str]) -> None:
         log = (self.logs / f"{name}.log").open("ab")
-        environment = {**os.environ, "PCSCLITE_CSOCK_NAME": str(self.reader / "pcscd.comm"), "PYTHONPATH": str(REPO)}
         self.processes[name] = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd="/"
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment, cwd="/"
         )
         log.close()
 

@@ -34,6 +34,7 @@ FAMILIES = {
     "envelope": "envelope",
     "card": "card",
     "concentrator": "concentrator",
+    "enrol": "enrol",
     "pesit": "pesit",
     "config": "configuration",
     "backup": "backup",

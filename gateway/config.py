@@ -37,6 +37,8 @@ class Paths:
     keys: Path = setting(Path("/etc/gateway/keys"), "une clé par usage, dans le dossier de son seul service")
     trust: Path = setting(Path("/etc/gateway/trust"), "certificats publics : racine, OCT, recours, révocations")
 
+    renew_days: int = setting(90, "jours avant la fin d'un certificat auxquels la passerelle le renouvelle")
+
     @property
     def book(self) -> Path:
         """The keeper's own directory."""

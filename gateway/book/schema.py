@@ -269,6 +269,43 @@ MIGRATIONS = (
         what TEXT NOT NULL                       -- what says so, in words
     ) STRICT;
     """,
+    """
+    CREATE TABLE key_requests (
+        name    TEXT PRIMARY KEY,                -- of a key of the box that its owner renews
+        mark    TEXT NOT NULL,
+        request BLOB NOT NULL,                   -- PKCS #10, DER
+        at      TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE renewals (
+        request TEXT PRIMARY KEY,                -- SHA-256 of what was asked
+        content BLOB NOT NULL,
+        generation TEXT NOT NULL,                -- in force when it was asked; under another it counts no more
+        at      TEXT NOT NULL,
+        sends   INTEGER NOT NULL DEFAULT 0,
+        offered TEXT NOT NULL DEFAULT '',        -- when it was last put into outgoing/
+        answer  BLOB NOT NULL DEFAULT x'',
+        settled TEXT NOT NULL DEFAULT ''         -- when its certificates were put in force, or refused
+    ) STRICT;
+
+    CREATE TABLE generations (
+        name TEXT PRIMARY KEY,                   -- of a set of certificates that was in force
+        at   TEXT NOT NULL                       -- since when, as the keeper saw it
+    ) STRICT;
+
+    CREATE TABLE former_keys (
+        name      TEXT NOT NULL,
+        mark      TEXT NOT NULL,
+        since     TEXT NOT NULL,                 -- when another took its place
+        destroyed TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (name, mark)
+    ) STRICT;
+
+    CREATE TABLE seal_recipients (
+        fichier     TEXT PRIMARY KEY REFERENCES fichiers (id),
+        certificate TEXT NOT NULL                -- SHA-256 of the OCT's certificate of the present seal
+    ) STRICT;
+    """,
 )
 
 

@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from gateway.card.cps import Contents, Cps
 from gateway.card.models import ATRS
@@ -30,6 +31,8 @@ from gateway.card.session import Cards
 from gateway.envelope import algorithms, signed
 from gateway.envelope.attributes import signed_attributes
 from gateway.errors import Deferred, Refused, Scope
+
+T = TypeVar("T")
 
 _ALGORITHM = "rsa-pkcs1-sha256"
 _TERMINAL = "gateway card authenticate"
@@ -188,9 +191,23 @@ def unblock(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def bounded(act: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+def sign_content(arguments: argparse.Namespace, content: bytes) -> bytes:
+    """``content`` in a CMS SignedData by the card's signature key; the code as ``--pin-file`` says, or asked."""
+
+    def act(arguments: argparse.Namespace) -> bytes:
+        code = _code(arguments, "pin")
+        with _cps(arguments) as cps:
+            signature = _sign(cps, code, hashlib.sha256(content).digest())
+        out = BytesIO()
+        signed.write_signed(BytesIO(content), len(content), out, signature, ())
+        return out.getvalue()
+
+    return bounded(act, arguments)
+
+
+def bounded(act: Callable[[argparse.Namespace], T], arguments: argparse.Namespace) -> T:
     """``act`` in a thread that may be left behind: a call to a reader that hangs cannot be taken back."""
-    done: SimpleQueue[int | BaseException] = SimpleQueue()
+    done: SimpleQueue[T | BaseException] = SimpleQueue()
 
     def work() -> None:
         try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.book.moves import utc_now
+from gateway.commands import concentrator_boxes
 from gateway.concentrator.schema import open_reading
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
@@ -48,6 +49,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     accept.add_argument("--why", required=True, metavar="RAISON")
     accept.add_argument("--directory", type=Path, default=ConcentratorSettings.directory, metavar="RÉPERTOIRE")
     accept.set_defaults(act=accept_journal)
+    concentrator_boxes.register(actions)
 
 
 def list_verdicts(arguments: argparse.Namespace) -> int:

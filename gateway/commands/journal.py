@@ -64,7 +64,8 @@ def verify_journal(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _verify_here(arguments: argparse.Namespace) -> dict[str, Any]:
+def verify_here(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Have the keeper look its own journal over, and wait for what it finds."""
     told = ask(arguments, {"op": "verify", "start": True})
     while told["running"]:
         time.sleep(LOOK_S)

@@ -17,10 +17,12 @@ from datetime import datetime
 from typing import BinaryIO, Literal
 
 from gateway.book.moves import iso
+from gateway.concentrator.boxes import Members
 from gateway.concentrator.content import check_content
 from gateway.concentrator.keys import Keys, Trust
 from gateway.concentrator.mailbox import Mailbox
 from gateway.concentrator.payer import answers
+from gateway.concentrator.renewal import settle_renewal
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Return, Store, Verdict
 from gateway.concentrator.witness import Seen, Witness
@@ -28,6 +30,7 @@ from gateway.envelope.certificates import Use, holder
 from gateway.envelope.seal import Opened
 from gateway.envelope.signed import SignedContent, read_signed
 from gateway.errors import Refused, Scope, Trouble
+from gateway.formats.enrolment import RENEWAL
 from gateway.formats.findings import Report
 from gateway.formats.mandates import day_of, emitter_words, mandates_of
 from gateway.formats.receipt import Receipt, ReceiptLot
@@ -64,7 +67,8 @@ class Integration:
         self._keys = keys
         self._trust = trust
         self._clock = clock
-        self._witness = Witness(store.connection, keys)
+        self._members = Members(settings, store)
+        self._witness = Witness(store.connection, self._members.sign_certificates)
 
     def work(self) -> bool:
         """Settle the oldest fichier that waits, or say why it waits longer; False if none did."""
@@ -80,6 +84,9 @@ class Integration:
 
     def _settle(self, row: sqlite3.Row, at: datetime, trust: Trust) -> None:
         with (self._settings.received / row["sealed"]).open("rb") as file:
+            if row["fichier"].startswith(RENEWAL):
+                settle_renewal(self._settings, self._store, self._keys, self._mailbox, file, row, at, trust)
+                return
             examined = self._examine(file, row, at, trust)
         value = examined.content.signature.checkpoint if examined.content else b""
         seen = self._witness.look(row["sender"], row["fichier"], value, at, trust) or Seen(row["sender"])
@@ -141,7 +148,7 @@ class Integration:
         """Refused OCT-011 where the signer had no mandate of this sender's for every emitter, when it was signed."""
         if self._settings.mandate_rule == "open":
             return
-        declared = next((one.mandates for one in self._settings.partners if one.identifier == sender), ())
+        declared = self._members.mandates(sender)
         person, day = holder(content.signature.certificate), day_of(content.attributes.at)
         emitters = tuple(dict.fromkeys(lot.emitter for lot in report.lots))
         if not mandates_of(declared, person.identifier, emitters, day):

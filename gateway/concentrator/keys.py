@@ -15,19 +15,18 @@ from gateway.concentrator.settings import ConcentratorSettings
 from gateway.envelope import certificates
 from gateway.envelope.algorithms import PrivateKey
 from gateway.envelope.certificates import Use, check_path, load_certificates, load_key, load_lists
+from gateway.envelope.issuing import Authority, authority_of
 from gateway.errors import Refused, Scope
 
 
 @dataclass(frozen=True)
 class Keys:
-    """The two certificates (DER) of the OCT with their private keys, and by sender those of its box."""
+    """The two certificates (DER) of the OCT with their private keys."""
 
     seal_certificate: bytes
     seal: PrivateKey
     sign_certificate: bytes
     sign: PrivateKey
-    boxes: dict[str, bytes]
-    box_signs: dict[str, tuple[bytes, ...]]
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,6 @@ def load_keys(settings: ConcentratorSettings) -> Keys:
         seal=load_key(_read(settings.seal_key)),
         sign_certificate=load_certificates(_read(settings.sign_certificate))[0],
         sign=load_key(_read(settings.sign_key)),
-        boxes={partner.identifier: load_certificates(_read(partner.box_seal))[0] for partner in settings.partners},
-        box_signs={
-            partner.identifier: tuple(load_certificates(_read(partner.box_sign))) if partner.box_sign.name else ()
-            for partner in settings.partners
-        },
     )
 
 
@@ -63,8 +57,20 @@ def load_trust(settings: ConcentratorSettings) -> Trust:
     return Trust(
         roots=tuple(load_certificates(_read(settings.root))),
         chain=tuple(one for path in settings.chain for one in load_certificates(_read(path))),
-        crls=tuple(one for path in settings.crls for one in load_lists(_read(path))),
+        crls=tuple(one for path in (*settings.crls, *_published(settings)) for one in load_lists(_read(path))),
     )
+
+
+def _published(settings: ConcentratorSettings) -> tuple[Path, ...]:
+    """The list that our own authority publishes."""
+    return (settings.enrolment.crl,) if settings.enrolment.enabled else ()
+
+
+def load_authority(settings: ConcentratorSettings) -> Authority:
+    """The authority of the boxes; Refused (scope box) for what is absent, unreadable or does not fit."""
+    enrolment = settings.enrolment
+    certificate = load_certificates(_read(enrolment.authority_certificate))[0]
+    return authority_of(certificate, load_key(_read(enrolment.authority_key)))
 
 
 def _read(path: Path) -> bytes:

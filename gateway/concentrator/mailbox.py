@@ -6,6 +6,7 @@ A return is durable before the store names it.  Nothing of it is at rest in clea
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -22,9 +23,11 @@ from gateway.formats.returns import ReturnHeader, pack
 class Mailbox:
     """The directory of returns; integration is its only writer."""
 
-    def __init__(self, path: Path, keys: Keys) -> None:
+    def __init__(self, path: Path, keys: Keys, box_of: Callable[[str], bytes]) -> None:
+        """``box_of`` gives the certificate (DER) to which a partner's returns are sealed now."""
         self.parts = Parts(path)
         self._keys = keys
+        self._box_of = box_of
 
     def make(self, sender: str, header: ReturnHeader, body: bytes, not_before: float, trust: Trust) -> Return:
         """Sign, seal and store one return, to be offered from ``not_before`` (Unix seconds) on.
@@ -32,7 +35,7 @@ class Mailbox:
         Refused or Deferred when our certificate may not sign now, or the box's may not be sealed to.
         """
         at = datetime.fromisoformat(header.at)
-        box = self._keys.boxes[sender]
+        box = self._box_of(sender)
         trust.check(box, (), at, Use.SEAL)
         chain = trust.check(self._keys.sign_certificate, (), at, Use.SIGN_RETURN).certificates[1:-1]
         content = pack(header.kind, header.name, header.about, header.at, body)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from gateway.book.doors import Copied
 from gateway.book.moves import iso
+from gateway.concentrator.boxes import Members
 from gateway.concentrator.keys import Trust
 from gateway.concentrator.lists import LISTS, ListsOffered, offer_lists
 from gateway.concentrator.settings import ConcentratorSettings, PartnerAccess
@@ -78,12 +79,12 @@ class Reception:
     ) -> None:  # fmt: skip
         """``arrived`` is called when a fichier is complete and recorded."""
         self._settings = settings
-        self._partners = {partner.identifier: partner for partner in settings.partners}
+        self._members = Members(settings, store)
         self._store = store
         self._trust = trust
         self._clock = clock
         self._arrived = arrived
-        self._passwords = Passwords({partner.identifier: partner.password_hash for partner in settings.partners})
+        self._passwords = Passwords(self._members.hashes)
         self._open: dict[int, Incoming] = {}
 
     # -- who is there
@@ -92,7 +93,7 @@ class Reception:
         """The partner; 3.301 for another server's name, 3.304 for whom we do not know, 3.322 for too soon."""
         if server != self._settings.name:
             raise diagnostics.trouble("3.301")
-        partner = self._partners.get(requester, _NOBODY)
+        partner = self._members.find(requester) or _NOBODY
         self._check_certificate(partner, certificate)
         self._passwords.check(requester, password, self._clock().timestamp())
         return partner
@@ -106,7 +107,8 @@ class Reception:
             self._trust().check(certificate, (), self._clock(), Use.TRANSPORT)
         except Deferred as trouble:
             raise diagnostics.trouble("3.322", trouble.text) from None
-        if partner.client_name not in ("", common_name(certificate)):
+        fits = partner.client_name in ("", common_name(certificate))
+        if not fits or not self._members.may_connect(partner.identifier, certificate, iso(self._clock())):
             raise diagnostics.trouble("3.304")
 
     # -- fichiers in

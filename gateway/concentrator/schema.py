@@ -122,6 +122,61 @@ MIGRATIONS = (
         PRIMARY KEY (sender, size)
     ) STRICT;
     """,
+    """
+    CREATE TABLE enrolment_codes (
+        id       INTEGER PRIMARY KEY,
+        partner  TEXT NOT NULL,
+        rpps     TEXT NOT NULL,                  -- whose card must sign the request
+        mandates TEXT NOT NULL,                  -- JSON: [rpps, emitter, role] each
+        made     TEXT NOT NULL,
+        until    TEXT NOT NULL,
+        key      BLOB NOT NULL,                  -- derived from the code by scrypt
+        tries    INTEGER NOT NULL DEFAULT 0,     -- wrong ones
+        closed   TEXT NOT NULL DEFAULT ''        -- '' | used | withdrawn | exhausted
+    ) STRICT;
+    CREATE INDEX enrolment_codes_partner ON enrolment_codes (partner);
+
+    CREATE TABLE enrolments (
+        request  TEXT PRIMARY KEY,               -- SHA-256 of the request, which people compare
+        partner  TEXT NOT NULL,
+        box      TEXT NOT NULL,
+        rpps     TEXT NOT NULL,                  -- who signed it
+        holder   TEXT NOT NULL,
+        at       TEXT NOT NULL,
+        password TEXT NOT NULL,                  -- scrypt hash of the box's PeSIT password
+        mandates TEXT NOT NULL,
+        signed   BLOB NOT NULL,                  -- the request as it came
+        answer   BLOB NOT NULL                   -- the answer, given again when it is asked again
+    ) STRICT;
+    CREATE INDEX enrolments_partner ON enrolments (partner, at);
+
+    CREATE TABLE box_certificates (
+        certificate TEXT PRIMARY KEY,            -- SHA-256 of the DER
+        enrolment   TEXT NOT NULL REFERENCES enrolments (request),
+        partner     TEXT NOT NULL,
+        name        TEXT NOT NULL,
+        serial      TEXT NOT NULL,               -- hexadecimal
+        since       TEXT NOT NULL,
+        until       TEXT NOT NULL,
+        der         BLOB NOT NULL,
+        answer      TEXT NOT NULL,               -- SHA-256 of the request that it was made for
+        confirmed   TEXT NOT NULL DEFAULT '',    -- when the box was seen to use what it came with
+        revoked     TEXT NOT NULL DEFAULT ''
+    ) STRICT;
+    CREATE INDEX box_certificates_partner ON box_certificates (partner, name);
+
+    CREATE TABLE renewals (
+        request TEXT PRIMARY KEY,                -- SHA-256 of what was asked
+        partner TEXT NOT NULL,
+        at      TEXT NOT NULL,
+        answer  BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE exclusions (
+        partner TEXT PRIMARY KEY,                -- out of force until it is enrolled again
+        at      TEXT NOT NULL
+    ) STRICT;
+    """,
 )
 
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from gateway.book.moves import iso, utc_now
+from gateway.concentrator.boxes import Members
+from gateway.concentrator.enrolment_listener import enrolment_listener, serve_enrolments
 from gateway.concentrator.integration import Integration
-from gateway.concentrator.keys import Trust, load_keys, load_trust
+from gateway.concentrator.keys import Keys, Trust, load_keys, load_trust
 from gateway.concentrator.landing import Landing
 from gateway.concentrator.mailbox import Mailbox
+from gateway.concentrator.publishing import publish
 from gateway.concentrator.reception import Reception
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
@@ -50,19 +54,32 @@ async def run(runtime: Runtime, _: Paths, settings: ConcentratorSettings) -> Non
 
     with closing(Store(settings.database)) as incoming, closing(Store(settings.database)) as settled:
         sweep(settings, settled, utc_now())
+        if settings.enrolment.enabled:
+            publish(settings, settled, utc_now())
         listener = _listener(runtime, settings)
         write_port(settings.directory, listener.getsockname()[1])
         reception = Reception(settings, incoming, trust, utc_now, arrived.set)
         landing = Landing(settings, settled, utc_now)
         landing.sweep()
-        integration = Integration(settings, settled, Mailbox(settings.returns, keys), keys, trust, utc_now)
+        mailbox = Mailbox(settings.returns, keys, Members(settings, settled).seal_certificate)
+        integration = Integration(settings, settled, mailbox, keys, trust, utc_now)
         runtime.log("info", f"à l'écoute sur {settings.host}:{listener.getsockname()[1]}")
         runtime.ready()
         async with asyncio.TaskGroup() as group:
             group.create_task(serve([listener], reception, _offer(settings), context, runtime.stop))
             group.create_task(_integrate(runtime, settings, settled, landing, integration, arrived))
+            if settings.enrolment.enabled:
+                group.create_task(_enrol(runtime, settings, keys, trust))
             await runtime.stop.wait()
             arrived.set()
+
+
+async def _enrol(runtime: Runtime, settings: ConcentratorSettings, keys: Keys, trust: Callable[[], Trust]) -> None:
+    """The listener of enrolments, in TLS 1.3 and without a box's certificate: who is enrolled has none yet."""
+    context, listener = server_context(settings), enrolment_listener(settings)
+    context.minimum_version, context.verify_mode = ssl.TLSVersion.TLSv1_3, ssl.CERT_NONE
+    write_port(settings.directory, listener.getsockname()[1], "enrolment-port")
+    await serve_enrolments(runtime, settings, keys, trust, context, listener)
 
 
 async def _integrate(
@@ -139,8 +156,8 @@ def _listener(runtime: Runtime, settings: ConcentratorSettings) -> socket.socket
         raise Refused("OCT-005", text, Scope.BOX) from None
 
 
-def write_port(directory: Path, port: int) -> None:
-    """Say in the file ``port`` where the service listens; readers see the whole number or the old one."""
-    temporary = directory / ".port"
+def write_port(directory: Path, port: int, name: str = "port") -> None:
+    """Say in a file of that name where the service listens; readers see the whole number or the old one."""
+    temporary = directory / f".{name}"
     temporary.write_text(f"{port}\n")
-    temporary.rename(directory / "port")
+    temporary.rename(directory / name)

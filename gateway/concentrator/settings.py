@@ -44,6 +44,21 @@ class PayerSettings:
 
 
 @dataclass(frozen=True)
+class EnrolmentSettings:
+    """The section [concentrator.enrolment]: whether boxes are enrolled here, and the authority that certifies them."""
+
+    enabled: bool = setting(False, "enrôler des boîtiers et publier la liste de révocation de leur autorité")
+    host: str = setting("127.0.0.1", "adresse d'écoute des enrôlements (HTTPS)")
+    port: int = setting(5143, "port ; 0 : un port libre, écrit dans le fichier enrolment-port du répertoire")
+    authority_certificate: Path = setting(KEYS / "boxes.pem", "certificat de l'autorité des boîtiers")
+    authority_key: Path = setting(KEYS / "boxes.key", "sa clé privée")
+    crl: Path = setting(KEYS / "boxes.crl", "sa liste de révocation, publiée ici, lue avec les autres")
+    crl_days: int = setting(30, "durée de vie d'une liste, refaite à la moitié, en jours")
+    days: int = setting(730, "durée des certificats, en jours ; 730 au plus")
+    code_hours: int = setting(72, "durée d'un code d'enrôlement, en heures")
+
+
+@dataclass(frozen=True)
 class ConcentratorSettings:
     """The receiving end: where it listens, what it keeps, whom it trusts."""
 
@@ -65,6 +80,7 @@ class ConcentratorSettings:
     profile: str = setting("b2-cp", "profil des contrôles de contenu")
     mandate_rule: str = setting("required", "required : le signataire doit avoir un mandat ; open : non vérifié")
     payer: PayerSettings = setting(PayerSettings(), "le payeur simulé")
+    enrolment: EnrolmentSettings = setting(EnrolmentSettings(), "l'enrôlement des boîtiers")
     sync_kb: int = setting(1024, "intervalle des points de synchronisation accordé au plus, en Ko")
     window: int = setting(16, "points sans acquittement accordés au plus")
     connections: int = setting(64, "liaisons simultanées")

@@ -188,6 +188,16 @@ class Store:
                 _put(connection, item)
             _conclude(connection, transfer, verdict.verdict)
 
+    def settle_apart(
+        self, transfer: int, outcome: str, returns: Sequence[Return], write: Callable[[sqlite3.Connection], None]
+    ) -> None:
+        """The outcome of what is no fichier, the returns it brings about, and what ``write`` writes: one commit."""
+        with self.transaction() as connection:
+            write(connection)
+            for item in returns:
+                _put(connection, item)
+            _conclude(connection, transfer, outcome)
+
     def settle_double(self, transfer: int, original: int, answer: Return, also: Also | None = None) -> None:
         """A double: counted, answered, and nothing else but ``also``."""
         with self.transaction() as connection:

@@ -9,13 +9,13 @@ this partner's signed it; the first one of a partner is taken as it is.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from gateway.book.moves import iso
-from gateway.concentrator.keys import Keys, Trust
+from gateway.concentrator.keys import Trust
 from gateway.envelope.certificates import Use
 from gateway.errors import Refused, Trouble
 from gateway.formats.receipt import JournalHead
@@ -61,12 +61,13 @@ class Seen:
 class Witness:
     """Reads the heads that the store knows; writes only through ``Seen.record``."""
 
-    def __init__(self, connection: sqlite3.Connection, keys: Keys) -> None:
-        self._connection, self._keys = connection, keys
+    def __init__(self, connection: sqlite3.Connection, signers: Callable[[str], tuple[bytes, ...]]) -> None:
+        """``signers``: by sender, the certificates (DER) by which its box signs its journal."""
+        self._connection, self._signers = connection, signers
 
     def look(self, sender: str, fichier: str, value: bytes, at: datetime, trust: Trust) -> Seen | None:
         """What came with a fichier; None where nothing came, or no certificate of this partner's box is known."""
-        if not value or not self._keys.box_signs.get(sender):
+        if not value or not self._signers(sender):
             return None
         try:
             carried = read_carried(value)
@@ -77,7 +78,7 @@ class Witness:
 
     def _checkpoint(self, sender: str, carried: Carried, at: datetime, trust: Trust) -> Checkpoint:
         told, content = read_checkpoint(carried.signed)
-        if content.signature.certificate not in self._keys.box_signs[sender]:
+        if content.signature.certificate not in self._signers(sender):
             raise Refused("JRN-013", "Le point de contrôle n'est pas signé par le boîtier de ce correspondant.")
         trust.check(content.signature.certificate, content.chain, at, Use.SIGN_JOURNAL)
         if told.chain != EVIDENCE:

@@ -87,11 +87,14 @@ class Passwords:
         del self._attempts[who]
 
     def _fits(self, who: str, password: str) -> bool:
-        """scrypt once for each partner: hundreds that come back at the same moment do not wait for each other."""
-        mark = hmac.digest(self._key, password.encode(), "sha256")
+        """scrypt once for each partner: hundreds that come back at the same moment do not wait for each other.
+
+        What fitted is remembered with the hash that it fitted: the table may change meanwhile."""
+        hashed = self._hashes.get(who, _NOTHING_FITS)
+        mark = hmac.digest(self._key, f"{hashed}\n{password}".encode(), "sha256")
         if hmac.compare_digest(mark, self._fitted.get(who, b"")):
             return True
-        fits = password_fits(password, self._hashes.get(who, _NOTHING_FITS))
+        fits = password_fits(password, hashed)
         if fits:
             self._fitted[who] = mark
         return fits

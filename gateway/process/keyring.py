@@ -1,12 +1,24 @@
-"""Certificates, keys and secrets as files; one that is missing or unreadable is named (scope box)."""
+"""Certificates, keys and secrets as files; one that is missing or unreadable is named (scope box).
+
+A key that the box made bears the mark of its public key in its name, ``box-seal.<mark>.key``: so the certificates in
+``trust/`` alone say which keys are in force, and all of them change at once (``gateway.process.identity``).  A key
+that was placed by hand has no mark; it is looked for last.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from gateway.envelope.algorithms import PrivateKey
+from gateway.config import Paths
+from gateway.envelope.algorithms import PrivateKey, public_key
+from gateway.envelope.box_keys import PASSWORD
 from gateway.envelope.certificates import load_certificates, load_key, load_lists
+from gateway.envelope.requests import mark
+from gateway.envelope.ring import Ring
 from gateway.errors import Refused, Scope
+
+GENERATIONS, CURRENT = "generations", "current"
+"""In ``trust/``: the directory of every set of certificates that was in force, and the link to the one that is."""
 
 
 def read_certificates(path: Path) -> tuple[bytes, ...]:
@@ -40,6 +52,48 @@ def read_key(path: Path) -> PrivateKey:
 def read_secret(path: Path) -> bytes:
     """A secret written in hexadecimal."""
     return bytes.fromhex(_read(path).decode())
+
+
+def marked_key(paths: Paths, service: str, name: str, certificate: bytes) -> Path:
+    """Where the private key of a certificate (DER) of ours lies if the box made it."""
+    return paths.key(service, f"{name}.{mark(public_key(certificate))}.key")
+
+
+def key_file(paths: Paths, service: str, name: str) -> Path:
+    """The private key of the certificate that is in force."""
+    made = marked_key(paths, service, name, read_certificate(paths.trust / f"{name}.pem"))
+    return made if made.exists() else paths.key(service, f"{name}.key")
+
+
+def read_ring(paths: Paths, service: str, name: str) -> Ring:
+    """The key in force, and the older ones that are still kept."""
+    current = read_certificate(paths.trust / f"{name}.pem")
+    pairs = {current: read_key(key_file(paths, service, name))}
+    for former in generations_of(paths, name) - {current}:
+        for file in (marked_key(paths, service, name, former), paths.key(service, f"{name}.key")):
+            if file.exists() and (key := read_key(file)).public_key() == public_key(former):
+                pairs[former] = key
+    return Ring(list(pairs.items()))
+
+
+def generations_of(paths: Paths, name: str) -> set[bytes]:
+    """Every certificate (DER) of that name that is or was in force."""
+    return {read_certificate(path) for path in (paths.trust / GENERATIONS).glob(f"*/{name}.pem")}
+
+
+def generation(paths: Paths) -> str:
+    """The name of the generation in force, '' where all was placed by hand; it changes when certificates do."""
+    try:
+        return (paths.trust / CURRENT).readlink().name
+    except OSError:
+        return ""
+
+
+def password_file(paths: Paths) -> Path:
+    """The PeSIT password that goes with the transport certificate in force."""
+    certificate = read_certificate(paths.trust / "box-transport.pem")
+    made = paths.key("forward", f"{PASSWORD}.{mark(public_key(certificate))}")
+    return made if made.exists() else paths.key("forward", PASSWORD)
 
 
 def _read(path: Path) -> bytes:

@@ -25,14 +25,15 @@ from gateway.book.board import BoardReader
 from gateway.book.doors import Door, blocks
 from gateway.book.moves import iso, utc_now
 from gateway.config import Paths, setting
-from gateway.envelope.seal import Opened, Sealer
+from gateway.envelope.seal import Sealer
 from gateway.errors import Refused
 from gateway.follow.headline import fichier_words
 from gateway.formats.intake import Channel, IntakeHeader, clean_name, pack_header
 from gateway.formats.returns import read_return
 from gateway.lan.folder import PracticeFolder
 from gateway.lan.http import Request, Response, Route, Server, answer_json, failure
-from gateway.process.keyring import read_certificate, read_key, read_secret
+from gateway.process.keyring import generation, read_certificate, read_ring, read_secret
+from gateway.process.renewal import OwnKeys
 from gateway.process.runtime import Runtime
 
 WORD_LIMIT = 1 << 20
@@ -97,12 +98,28 @@ class Intake:
         self.folder.forget_marks(set(offered))
         self.board = BoardReader(paths.board)
         self._secret = read_secret(paths.key("intake", "fichier-ids.key"))
-        self._recipients = [read_certificate(paths.trust / f"{name}.pem") for name in ("box-seal", "recovery")]
+        self._paths, self._own = paths, OwnKeys(paths, "intake")
         self._next_emptying = 0.0
-        self._delivery = (
-            read_certificate(paths.trust / "box-delivery.pem"),
-            read_key(paths.key("intake", "box-delivery.key")),
-        )
+        self._read_keys()
+
+    def _read_keys(self) -> None:
+        """Certificates and keys of the generation that is in force."""
+        self._generation = generation(self._paths)
+        self._recipients = [read_certificate(self._paths.trust / f"{name}.pem") for name in ("box-seal", "recovery")]
+        self._delivery = read_ring(self._paths, "intake", "box-delivery")
+
+    def look_after_keys(self) -> None:
+        """Take up new certificates without a restart; ask once a day for those that end."""
+        if generation(self._paths) != self._generation:
+            self._read_keys()
+        for wanted in self._own.daily(utc_now()):
+            self.new.put(wanted.entry, wanted.request)
+
+    def _forget(self, name: str, key: str, which: str) -> None:
+        """The keeper says that nothing is sealed any more to an old key of ours."""
+        self._own.destroy(key, which)
+        self.counter.remove(name)
+        self._read_keys()
 
     def deposit(self, name: str, channel: Channel, size: int) -> Deposit:
         """Begin to take a fichier of ``size`` bytes; Refused when it is empty or too large."""
@@ -124,7 +141,7 @@ class Intake:
                 self.folder.refuse(taken, self.folder.given_name(taken), f"{refusal.code}\n{refusal.text}\n")
         for name in self.counter.names():
             kind, key, number = name.split(".", 2)
-            {"word": self._show_word, "return": self._deliver}[kind](name, key, number)
+            {"word": self._show_word, "return": self._deliver, "forget": self._forget}[kind](name, key, number)
             self.runtime.alive()
 
     def empty(self) -> None:
@@ -168,7 +185,7 @@ class Intake:
     def _deliver(self, name: str, key: str, number: str) -> None:
         """A return into ``inbox/``, the pick-up through ``new/``, and only then the entry's end."""
         with self.counter.open(name) as sealed:
-            header, body = read_return(Opened(sealed, *self._delivery))
+            header, body = read_return(self._delivery.open(sealed))
 
             def write(out: BinaryIO) -> None:
                 for block in blocks(body):
@@ -215,6 +232,7 @@ async def run(runtime: Runtime, paths: Paths, settings: IntakeSettings) -> None:
 
     async def look() -> None:
         while not runtime.stop.is_set():
+            intake.look_after_keys()
             intake.look()
             intake.empty()
             runtime.alive()

@@ -11,6 +11,7 @@ from development_pki import Pki
 
 from gateway.book.doors import Copied
 from gateway.book.moves import iso
+from gateway.concentrator.boxes import Members
 from gateway.concentrator.integration import Integration
 from gateway.concentrator.keys import load_keys, load_trust
 from gateway.concentrator.mailbox import Mailbox
@@ -81,7 +82,7 @@ class Bench:
 
     def integration(self, store: Store) -> Integration:
         keys = load_keys(self.settings)
-        mailbox = Mailbox(self.settings.returns, keys)
+        mailbox = Mailbox(self.settings.returns, keys, Members(self.settings, store).seal_certificate)
         return Integration(self.settings, store, mailbox, keys, lambda: load_trust(self.settings), self.clock)
 
     def sign_and_seal(

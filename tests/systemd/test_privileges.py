@@ -33,8 +33,10 @@ TABLE: dict[str, dict[str, str]] = {
     # Files: r read, w write, c change the mode, m move (that is also: remove).
     ETC: all_users("l"),
     f"{ETC}/gateway.toml": all_users("r"),
-    f"{ETC}/trust": all_users("l"),
-    f"{ETC}/trust/box-seal.pem": all_users("r"),
+    # The keeper puts renewed certificates in force; everybody reads them.
+    f"{ETC}/trust": all_users("l") | {KEEPER: "lpc"},
+    f"{ETC}/trust/generations": all_users("l") | {KEEPER: "lpc"},
+    f"{ETC}/trust/box-seal.pem": all_users("r") | {KEEPER: "rm"},
     f"{ETC}/trust/crl": all_users("l"),
     f"{ETC}/keys": {},
     f"{ETC}/keys/intake": {INTAKE: "lpc"},

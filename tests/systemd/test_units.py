@@ -161,7 +161,8 @@ def test_a_unit_names_no_path_that_nobody_makes(service: str) -> None:
 
 
 def test_the_keeper_has_one_writable_mount_so_that_it_can_link_parts_into_doors() -> None:
-    assert values(unit("keeper"), "ReadWritePaths", "BindPaths") == [str(PATHS.state), str(PATHS.board.parent)]
+    own = [str(PATHS.trust), str(PATHS.keys / "keeper")]  # what it renews
+    assert values(unit("keeper"), "ReadWritePaths", "BindPaths") == [str(PATHS.state), str(PATHS.board.parent), *own]
 
 
 def test_the_board_is_mounted_as_tmpfiles_makes_it() -> None:

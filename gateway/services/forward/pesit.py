@@ -22,6 +22,7 @@ from gateway.link.client import Connection, Outcome, Partner, RestartRefused
 from gateway.link.flow import Aged
 from gateway.link.partners import Addresses, connect_any
 from gateway.pesit.transfer import Identity, SyncPoint
+from gateway.process.keyring import key_file, password_file
 from gateway.services.forward.dock import Dock
 from gateway.services.forward.lists import Lists
 from gateway.services.forward.peer import Peer
@@ -38,17 +39,23 @@ class ByPesit:
     def __init__(self, dock: Dock, paths: Paths, settings: ForwardSettings) -> None:
         self._dock, self._settings = dock, settings
         self.route = Route("oct", settings, dock.tell_route)
-        password = paths.key("forward", "oct-password").read_text(encoding="ascii").strip()
+        self._paths = paths
         self._addresses = Addresses(settings.every_address)
-        self._partner = Partner(
-            settings.host, settings.port, settings.requester, settings.server, password,
-            sync_kb=settings.sync_kb, window=settings.window, server_name=settings.server_name,
-        )  # fmt: skip
-        self._tls = client_context(paths, settings) if settings.tls else None
         self._peer, self._lists = Peer(paths), Lists(dock, paths, settings)
+        self.read_keys()
         self._last_pull = -math.inf
         self._aside: dict[str, float] = {}
         """Until when (monotonic) an entry waits that the OCT refused as such."""
+
+    def read_keys(self) -> None:
+        """Password, certificate and key of the generation that is in force."""
+        settings = self._settings
+        self._partner = Partner(
+            settings.host, settings.port, settings.requester, settings.server,
+            password_file(self._paths).read_text(encoding="ascii").strip(),
+            sync_kb=settings.sync_kb, window=settings.window, server_name=settings.server_name,
+        )  # fmt: skip
+        self._tls = client_context(self._paths, settings) if settings.tls else None
 
     def due(self) -> bool:
         """Something is to be done, and may be tried now."""
@@ -166,5 +173,5 @@ class ByPesit:
 
 def client_context(paths: Paths, settings: ForwardSettings) -> SSLContext:
     """TLS towards the OCT: our root only, our own certificate; revocation is for ``Peer`` to look at."""
-    certificate, key = paths.trust / "box-transport.pem", paths.key("forward", "box-transport.key")
+    certificate, key = paths.trust / "box-transport.pem", key_file(paths, "forward", "box-transport")
     return tls.calling(paths.trust / "root.pem", certificate, key, tls12=settings.tls12)

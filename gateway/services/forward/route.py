@@ -81,6 +81,10 @@ class Route:
             self.moved()
             self._tell("", "", 0.0)
 
+    def try_anew(self) -> None:
+        """We come with other keys: what was refused before may be tried now."""
+        self._next_try, self._refused = 0.0, False
+
     def _fail(self, trouble: Trouble) -> None:
         now = time.monotonic()
         of_fichier = trouble.scope is Scope.FICHIER

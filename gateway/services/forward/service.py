@@ -10,7 +10,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from gateway.book.moves import utc_now
 from gateway.config import Paths
+from gateway.process.keyring import generation
+from gateway.process.renewal import OwnKeys
 from gateway.process.runtime import Runtime
 from gateway.services.forward import stamping
 from gateway.services.forward.dock import Dock
@@ -30,6 +33,7 @@ class Forward:
         allowed = settings.reserve.host and settings.reserve_after_s > 0
         self._reserve = BySftp(self.dock, paths, settings) if allowed else None
         self._reserve_after = settings.reserve_after_s
+        self._paths, self._own, self._generation = paths, OwnKeys(paths, "forward"), generation(paths)
 
     async def turn(self) -> None:
         """Do what is due, by PeSIT if it can be had."""
@@ -40,6 +44,15 @@ class Forward:
                 await self._stand_in(self._reserve)
         finally:
             self.dock.progress.clear()
+
+    def look_after_keys(self) -> None:
+        """Take up new certificates without a restart; ask once a day for those that end."""
+        if (now := generation(self._paths)) != self._generation:
+            self._generation = now
+            self._usual.read_keys()
+            self._usual.route.try_anew()
+        for wanted in self._own.daily(utc_now()):
+            self.dock.arrived.put(wanted.entry, wanted.request)
 
     async def _stand_in(self, reserve: BySftp) -> None:
         if self._usual.route.down_for() < self._reserve_after:
@@ -64,6 +77,7 @@ async def _carry(runtime: Runtime, paths: Paths, settings: ForwardSettings) -> N
     stopped = asyncio.create_task(runtime.stop.wait())
     try:
         while not runtime.stop.is_set():
+            forward.look_after_keys()
             turn = asyncio.create_task(forward.turn())
             await asyncio.wait({turn, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if not turn.done():

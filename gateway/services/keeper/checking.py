@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 
 from gateway.book.parts import Parts
-from gateway.envelope.seal import Opened
 from gateway.errors import Refused
 from gateway.fichier import Verb
 from gateway.follow.lots import register
@@ -27,7 +26,7 @@ BLOCK = 1 << 18
 
 def open_content(parts: Parts, keys: Keys, digest: str) -> tuple[IntakeHeader, Headed]:
     """Open a received part: its header, and the content to be read; its tag was checked before."""
-    return read_intake(Opened(parts.open(digest), keys.seal_certificate, keys.seal))
+    return read_intake(keys.open(parts.open(digest)))
 
 
 async def check(desk: Desk, fichier: str) -> None:

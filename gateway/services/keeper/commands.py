@@ -19,6 +19,7 @@ from gateway.book.moves import iso
 from gateway.book.proofs import Wanted, select
 from gateway.errors import Refused, Trouble
 from gateway.fichier import State, Verb
+from gateway.formats.enrolment import from_base64
 from gateway.journal.chain import ACCESS, EVIDENCE
 from gateway.services.keeper.asking import Act, Ask, user_of
 from gateway.services.keeper.asking import fichier_of as _fichier
@@ -27,6 +28,7 @@ from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.evidence import evidence
 from gateway.services.keeper.mandates import today
 from gateway.services.keeper.personal import PERSONAL_ADMIN, PERSONAL_STATUS
+from gateway.services.keeper.renewals import take_request
 from gateway.services.keeper.retention import check_copies
 from gateway.services.keeper.retracting import drop_signature
 
@@ -126,12 +128,19 @@ def clock(desk: Desk, ask: Ask) -> dict[str, Any]:
     return {**told, "holds": holds, "text": desk.watch.words()}
 
 
+def renew(desk: Desk, ask: Ask) -> dict[str, Any]:
+    """A certificate for a key of the page's."""
+    request = from_base64(str(ask.get("request", "")))
+    take_request(desk, "status", str(ask.get("name", "")), str(ask.get("mark", "")), request)
+    return {}
+
+
 ADMIN: Mapping[str, Act] = {
     "hold": hold, "release": release, "resend": resend, "redeliver": redeliver, "verify": verify, "journal": journal,
     "mandates": mandates, "evidence": evidence, "clock": clock, **PERSONAL_ADMIN,
 }  # fmt: skip
-STATUS: Mapping[str, Act] = {**PERSONAL_STATUS}
-"""What the page asks of the keeper; all else it reads on the board."""
+STATUS: Mapping[str, Act] = {"renew": renew, **PERSONAL_STATUS}
+"""What the page asks: one facture in clear, and a certificate for its key; all else it reads on the board."""
 
 
 def pick_up(desk: Desk, key: str, number: int) -> None:

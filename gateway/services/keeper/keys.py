@@ -11,13 +11,24 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from gateway.config import Paths
 from gateway.envelope import certificates
 from gateway.envelope.algorithms import PrivateKey
 from gateway.envelope.certificates import Use, check_path
+from gateway.envelope.ring import Ring
+from gateway.envelope.seal import Opened
 from gateway.errors import Refused, Scope
-from gateway.process.keyring import read_certificate, read_certificates, read_key, read_lists, read_secret
+from gateway.process.keyring import (
+    key_file,
+    read_certificate,
+    read_certificates,
+    read_key,
+    read_lists,
+    read_ring,
+    read_secret,
+)
 
 PSEUDONYM_LENGTH = 16
 
@@ -58,11 +69,14 @@ class Trust:
 class Keys:
     """What only the keeper holds."""
 
-    seal_certificate: bytes
-    seal: PrivateKey
+    ring: Ring
     sign_certificate: bytes
     sign: PrivateKey
     pseudonym: bytes
+
+    def open(self, src: BinaryIO) -> Opened:
+        """What was sealed to box-seal, as it is or as it was."""
+        return self.ring.open(src)
 
     def pseudonym_of(self, nir: str) -> str:
         """A keyed pseudonym, so that tables name no patient; '' for no NIR."""
@@ -89,9 +103,8 @@ def read_trust(paths: Paths) -> Trust:
 def read_keys(paths: Paths) -> Keys:
     """Read the keeper's private keys."""
     return Keys(
-        seal_certificate=read_certificate(paths.trust / "box-seal.pem"),
-        seal=read_key(paths.key("keeper", "box-seal.key")),
+        ring=read_ring(paths, "keeper", "box-seal"),
         sign_certificate=read_certificate(paths.trust / "box-sign.pem"),
-        sign=read_key(paths.key("keeper", "box-sign.key")),
+        sign=read_key(key_file(paths, "keeper", "box-sign")),
         pseudonym=read_secret(paths.key("keeper", "pseudonym.key")),
     )

@@ -13,6 +13,7 @@ import io
 import json
 import re
 import time
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +28,7 @@ from gateway.fichier import State, Verb
 from gateway.follow.factures import settle
 from gateway.follow.lots import acknowledge
 from gateway.formats.arl import Arl
+from gateway.formats.enrolment import RENEWAL, RenewalAnswer
 from gateway.formats.masking import name_without_nir, without_nir
 from gateway.formats.noemie import Return
 from gateway.formats.receipt import Receipt
@@ -36,6 +38,7 @@ from gateway.services.keeper.audit import take_receipt
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.evidence import keep_return
 from gateway.services.keeper.lists import take_lists
+from gateway.services.keeper.renewals import keep_answer, take_entry
 from gateway.services.keeper.stamping import NAME as STAMP
 from gateway.services.keeper.stamping import Stamping
 
@@ -124,6 +127,16 @@ async def _take_stamp(desk: Desk, name: str) -> None:
     Stamping(desk).take(name.removeprefix(STAMP), desk.arrived.read(name, FACT_LIMIT))
 
 
+async def _take_key_request(desk: Desk, name: str) -> None:
+    """``renewal.<key>.<mark>``: forward asks for a certificate; what is not a sound request is dropped."""
+    with suppress(Refused):
+        take_entry(desk, desk.arrived, "forward", name)
+
+
+async def _take_renewal_sent(desk: Desk, name: str) -> None:
+    """``begun.cles-…``, ``sent.cles-…``: a request for certificates is on its way; only its answer counts."""
+
+
 _FORMS = (
     (re.compile(r"begun\.[0-9a-f]{32}\.\d{1,6}\.\d{1,6}"), _take_begun),
     (re.compile(r"sent\.[0-9a-f]{32}\.\d{1,6}\.\d{1,6}"), _take_sent),
@@ -131,6 +144,8 @@ _FORMS = (
     (re.compile(r"return\.[0-9a-f]{64}"), _take_return),
     (re.compile(r"stamp\.[0-9a-f]{64}"), _take_stamp),
     (re.compile(r"lists\.[0-9a-f]{64}"), take_lists),
+    (re.compile(r"renewal\.[a-z-]{1,20}\.[0-9a-f]{16}"), _take_key_request),
+    (re.compile(rf"(begun|sent)\.{RENEWAL}[0-9a-f]{{32}}\.1\.\d{{1,6}}"), _take_renewal_sent),
 )
 """Names in ``arrived/`` and what they bring."""
 
@@ -152,7 +167,7 @@ def open_return(desk: Desk, part: Copied) -> tuple[ReturnFile, bytes, certificat
     desk.watch.check()
     content = io.BytesIO()
     with desk.parts.open(part.digest) as source:
-        kept = _Kept(Opened(source, desk.keys.seal_certificate, desk.keys.seal))
+        kept = _Kept(desk.keys.open(source))
         signed = read_signed(kept, content, RETURN_LIMIT)
     path = desk.trust.check_oct(signed.signature.certificate, signed.chain, desk.book.clock())
     return unpack(content.getvalue()), bytes(kept.whole), path
@@ -186,7 +201,7 @@ def _keep_unread(desk: Desk, part: Copied, trouble: Refused) -> None:
         )
 
 
-async def _read_news(told: ReturnFile) -> Receipt | Arl | Return | None:
+async def _read_news(told: ReturnFile) -> Receipt | Arl | RenewalAnswer | Return | None:
     """What a return says, read before anything is recorded; Refused for a receipt or ARL that is not of ours.
 
     A payer's return is read by the child; one that it cannot read is delivered all the same.
@@ -195,6 +210,8 @@ async def _read_news(told: ReturnFile) -> Receipt | Arl | Return | None:
         return Receipt.from_bytes(told.body)
     if told.header.kind == "arl":
         return Arl.from_bytes(told.body)
+    if told.header.kind == "keys":
+        return RenewalAnswer.from_bytes(told.body)
     if told.header.kind != "rsp":
         return None
     answer = await asyncio.to_thread(read_in_child, lambda child: child.write(told.body), "--as", "return")
@@ -204,12 +221,14 @@ async def _read_news(told: ReturnFile) -> Receipt | Arl | Return | None:
         return None
 
 
-def _apply(desk: Desk, news: Receipt | Arl | Return | None) -> None:
+def _apply(desk: Desk, news: Receipt | Arl | RenewalAnswer | Return | None) -> None:
     """What a return says, in the transaction that records it."""
     if isinstance(news, Receipt):
         apply_receipt(desk, news)
     elif isinstance(news, Arl):
         acknowledge(desk.book, news)
+    elif isinstance(news, RenewalAnswer):
+        keep_answer(desk, news)
     elif news is not None:
         settle(desk.book, news, iso(desk.book.clock()))
 

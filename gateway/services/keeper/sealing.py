@@ -17,6 +17,7 @@ from gateway.fichier import Verb
 from gateway.services.keeper.audit import prepare_carried
 from gateway.services.keeper.checking import open_content
 from gateway.services.keeper.desk import Desk
+from gateway.services.keeper.generations import name_recipient
 
 ALGORITHM = "rsa-pkcs1-sha256"
 """What a CPS signs with (cps.md §4: PSO CDS, no PSS on CPS3)."""
@@ -45,6 +46,7 @@ def seal(desk: Desk, fichier: str) -> None:
         if checkpoint is not None:
             fact["signed"] = checkpoint.keep(desk, carried=True)
         desk.book.move(fichier, Verb.SEAL, fact, seal=str(number), seals=number, begun=0)
+        name_recipient(desk, fichier)
     desk.offer(fichier)
 
 

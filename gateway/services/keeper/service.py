@@ -24,6 +24,7 @@ from gateway.services.keeper.commands import ADMIN, STATUS, pick_up, serve_comma
 from gateway.services.keeper.declarations import Declarations
 from gateway.services.keeper.desk import Desk, KeeperSettings
 from gateway.services.keeper.lists import Renewal
+from gateway.services.keeper.renewals import Renewals, take_entry
 from gateway.services.keeper.retention import Retention
 from gateway.services.keeper.retracting import stands
 from gateway.services.keeper.returns import take_arrived
@@ -57,14 +58,16 @@ async def _keep(runtime: Runtime, paths: Paths, settings: KeeperSettings) -> Non
 
 async def _turns(desk: Desk) -> None:
     """The main loop: facts first, then work, oldest fichier first."""
-    review, archiving, retention, renewal = Review(desk), Archiving(desk), Retention(desk), Renewal(desk)
+    review, archiving, retention = Review(desk), Archiving(desk), Retention(desk)
+    lists, renewals = Renewal(desk), Renewals(desk)
     archiving.start()
     while not desk.runtime.stop.is_set():
         await take_arrived(desk)
         take_new(desk)
-        renewal.look()
+        lists.look()
         if desk.clock_holds():
             review.look()
+            renewals.look()
             await _work(desk)
             archiving.look()
             retention.look()
@@ -79,20 +82,23 @@ async def _signing(desk: Desk, client: CardClient) -> None:
 
 
 _FICHIER = re.compile(r"fichier\.([0-9a-f]{32})")
+_RENEWAL = re.compile(r"renewal\.[a-z-]{1,20}\.[0-9a-f]{16}")
 _PICKED = re.compile(r"picked\.([0-9a-f]{64})\.(\d{1,6})")
 
 
 def take_new(desk: Desk) -> None:
     """Take what intake put in: fichiers, and pick-ups of returns."""
     for name in desk.new.names():
-        fichier, picked = _FICHIER.fullmatch(name), _PICKED.fullmatch(name)
-        if name in desk.unreadable or not (fichier or picked):
+        fichier, picked, renewal = (form.fullmatch(name) for form in (_FICHIER, _PICKED, _RENEWAL))
+        if name in desk.unreadable or not (fichier or picked or renewal):
             continue  # not a name of intake's, or said to be unreadable already: left where it is
         try:
             if fichier:
                 _receive(desk, name, fichier[1])
             elif picked:
                 pick_up(desk, picked[1], int(picked[2]))
+            elif renewal:
+                take_entry(desk, desk.new, "intake", name)
         except Refused as refusal:
             desk.unreadable.add(name)
             text = f"Un dépôt n'a pas pu être ouvert et reste à la porte ({name}) : {refusal.text}"

@@ -17,6 +17,7 @@ from gateway.lan.http import Limits, Request, Response, Route, Server, answer_ev
 from gateway.leds import CLASS, Lamps
 from gateway.process.runtime import Runtime
 from gateway.services.status.api import Api
+from gateway.services.status.keys import renew
 from gateway.services.status.pages import Pages
 from gateway.services.status.view import View
 
@@ -100,3 +101,4 @@ async def run(runtime: Runtime, paths: Paths, settings: StatusSettings) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve([listener], runtime.stop, ready=runtime.ready))
         group.create_task(watch(runtime, view, Lamps(settings.leds), bell))
+        group.create_task(renew(runtime, paths))

@@ -1,0 +1,201 @@
+"""``gateway enrol``: the technician puts a box in force at its concentrator, with the practitioner's card.
+
+All keys are made here; the recovery key leaves at once, under a passphrase, and is never written to the box.  What is
+about to be signed is shown first.  Killed or cut off at any instant, the same command takes up where it was: a request
+that was signed is sent again as it is, and is answered as it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+
+from gateway.commands.card import sign_content
+from gateway.commands.sections import DEFAULT, SECTIONS
+from gateway.config import Paths, read_document, read_section
+from gateway.disk import sync_directory
+from gateway.envelope.algorithms import PublicKey, public_key
+from gateway.envelope.requests import is_local, mark
+from gateway.errors import Refused, Scope, Trouble
+from gateway.formats.codes import proof_key, read_code
+from gateway.formats.enrolment import fingerprint, fingerprint_words, read_fingerprint
+from gateway.process.enrolment import Accepted, accept, pem, prepare
+from gateway.process.https import Declined, Place, fetch_root, post_request, read_place
+from gateway.process.identity import Identity
+from gateway.services.forward.settings import ForwardSettings
+
+SHORTEST_PASSPHRASE = 12
+
+PRINTED = """
+Clé de recours du cabinet (marque {mark}). Imprimez ces lignes et gardez-les en lieu sûr, loin de la
+passerelle, la phrase secrète ailleurs. Pour ouvrir une copie : openssl cms -decrypt -inform DER -in COPIE
+-recip CERTIFICAT -inkey CE_FICHIER. Elle n'est gardée nulle part ailleurs.
+
+{pem}"""
+
+
+def register(subparsers: Any) -> None:
+    """Add ``enrol``; it sets ``act``."""
+    parser = subparsers.add_parser("enrol", help="enrôler cette passerelle auprès de son concentrateur")
+    parser.add_argument("url", metavar="https://HÔTE:PORT")
+    code = parser.add_mutually_exclusive_group()
+    code.add_argument("--code", default="", help="le code d'enrôlement")
+    code.add_argument("--code-file", type=Path, metavar="FICHIER", help="un fichier qui le contient")
+    parser.add_argument("--root-fingerprint", required=True, metavar="SHA256", help="empreinte de la racine")
+    parser.add_argument("--again", action="store_true", help="refaire l'enrôlement avec de nouvelles clés")
+    parser.add_argument("--pin-file", type=Path, metavar="FICHIER", help="Code porteur")
+    parser.add_argument("--trace", type=Path, metavar="FICHIER", help="y écrire le dialogue avec la carte, sans code")
+    parser.add_argument(
+        "--recovery-to", type=Path, metavar="DOSSIER", help="où écrire la clé de recours (clé USB) ; sinon : à l'écran"
+    )
+    parser.add_argument("--passphrase-file", type=Path, metavar="FICHIER", help="phrase secrète de la clé de recours")
+    parser.add_argument(
+        "--lan-name", action="append", default=[], metavar="NOM", help="un nom ou une adresse sur le réseau du cabinet"
+    )
+    parser.add_argument("--config", type=Path, default=DEFAULT, metavar="FICHIER")
+    parser.set_defaults(act=enrol)
+
+
+def enrol(arguments: argparse.Namespace) -> int:
+    """Enrol, or take up an enrolment that was begun."""
+    document = read_document(arguments.config, SECTIONS)
+    paths = read_section(Paths, document.get("box", {}), "[box]")
+    line = read_section(ForwardSettings, document.get("forward", {}), "[forward]")
+    place, expected = read_place(arguments.url), read_fingerprint(arguments.root_fingerprint)
+    identity = Identity(paths)
+    try:
+        pending = identity.pending
+        if pending is None:
+            pending = _request(arguments, identity, paths.box_id, line.requester)
+        else:
+            print("Une demande signée attend sa réponse : elle est reprise telle quelle.")
+        accepted = _deliver(identity, place, expected, pending)
+        _install(arguments, identity, accepted)
+    except PermissionError as trouble:
+        text = f"{trouble.filename} ne peut pas être écrit : cette commande est à lancer par root."
+        raise Refused("ENR-060", text, Scope.BOX) from None
+    if accepted.server != line.server:
+        print(f"Attention : [forward] server dit « {line.server} », le concentrateur s'appelle « {accepted.server} ».")
+    return 0
+
+
+# -- the request
+
+
+def _request(arguments: argparse.Namespace, identity: Identity, box: str, partner: str) -> bytes:
+    """A new signed request, kept until it is answered; a trouble leaves nothing behind."""
+    if identity.enrolled and not arguments.again:
+        text = "Cette passerelle est déjà enrôlée : --again refait l'enrôlement avec de nouvelles clés."
+        raise Refused("ENR-061", text, Scope.BOX)
+    code = proof_key(_code(arguments), partner)
+    hosts = ("localhost", "127.0.0.1", *arguments.lan_name)
+    for name in arguments.lan_name:
+        if not is_local(name):
+            raise Refused("ENR-022", f"« {name} » n'est pas un nom du réseau d'un cabinet.", Scope.BOX)
+    passphrase = _passphrase(arguments)
+    identity.forget_keys()  # of an attempt that was killed
+    try:
+        prepared = prepare(identity, box, partner, code, hosts, datetime.now(UTC))
+        _hand_over(arguments, partner, prepared.recovery, passphrase)
+        digest = fingerprint(prepared.content)
+        print(f"La carte va signer la demande d'enrôlement du boîtier {box} pour le partenaire {partner} :")
+        print(f"  empreinte {fingerprint_words(digest)}", flush=True)
+        signed = sign_content(arguments, prepared.content)
+    except Trouble:
+        identity.forget_keys()
+        raise
+    identity.await_answer(signed)
+    return signed
+
+
+def _code(arguments: argparse.Namespace) -> str:
+    text = arguments.code
+    if arguments.code_file:
+        text = _read(arguments.code_file).decode("utf-8", "replace")
+    return read_code(text or getpass.getpass("Code d'enrôlement : "))
+
+
+def _passphrase(arguments: argparse.Namespace) -> bytes:
+    """The passphrase of the recovery key, asked twice on the terminal."""
+    if arguments.passphrase_file:
+        typed = _read(arguments.passphrase_file).rstrip(b"\r\n")
+    else:
+        typed = getpass.getpass("Phrase secrète de la clé de recours : ").encode()
+        if getpass.getpass("La même, une seconde fois : ").encode() != typed:
+            raise Refused("ENR-062", "Les deux saisies de la phrase secrète diffèrent.", Scope.BOX)
+    if len(typed) < SHORTEST_PASSPHRASE:
+        text = f"La phrase secrète de la clé de recours doit avoir {SHORTEST_PASSPHRASE} caractères au moins."
+        raise Refused("ENR-062", text, Scope.BOX)
+    return typed
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as trouble:
+        raise Refused("ENR-063", f"{path} ne peut pas être lu : {trouble.strerror}.", Scope.BOX) from None
+
+
+def _hand_over(arguments: argparse.Namespace, partner: str, key: ec.EllipticCurvePrivateKey, passphrase: bytes) -> None:
+    """The recovery key to where it will be kept, before anything is asked of the concentrator."""
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase))
+    if arguments.recovery_to is None:
+        print(PRINTED.format(mark=mark(key.public_key()), pem=text.decode()), flush=True)
+        return
+    path = _recovery_file(arguments, partner, key.public_key(), "key")
+    _write_out(path, text)
+    print(f"Clé de recours écrite dans {path} : à garder loin de la passerelle, la phrase secrète ailleurs.")
+
+
+def _recovery_file(arguments: argparse.Namespace, partner: str, key: PublicKey, kind: str) -> Path:
+    """Where the recovery key (``key``) and its certificate (``crt``) go."""
+    folder: Path = arguments.recovery_to
+    return folder / f"recours-{partner}-{mark(key)}.{kind}.pem"
+
+
+def _write_out(path: Path, content: bytes) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        sync_directory(path.parent)
+    except FileExistsError:
+        return  # the very same, of the same key: an enrolment that is taken up again
+    except OSError as trouble:
+        raise Refused("ENR-064", f"{path} ne peut pas être écrit : {trouble.strerror}.", Scope.BOX) from None
+
+
+# -- the answer
+
+
+def _deliver(identity: Identity, place: Place, expected: str, pending: bytes) -> Accepted:
+    """Send the request, check the answer; where the concentrator says no, the request and its keys are forgotten."""
+    root = fetch_root(place, expected)
+    try:
+        answer, server = post_request(place, root, pending)
+    except Declined:
+        identity.settle()
+        identity.forget_keys()
+        raise
+    return accept(pending, answer, root, server, datetime.now(UTC))
+
+
+def _install(arguments: argparse.Namespace, identity: Identity, accepted: Accepted) -> None:
+    name = accepted.fingerprint[:16]
+    print("Le concentrateur a répondu. Comparez avec lui (gateway concentrator enrolments) :")
+    print(f"  empreinte {fingerprint_words(accepted.fingerprint)}")
+    identity.install(name, accepted.files, accepted.lists)
+    if arguments.recovery_to is not None:
+        path = _recovery_file(arguments, accepted.partner, public_key(accepted.recovery), "crt")
+        _write_out(path, pem(accepted.recovery))
+    identity.settle()
+    print("Certificats et clés sont en vigueur. Redémarrez les services : systemctl restart gateway.target")

@@ -1,0 +1,45 @@
+"""A ring of keys: the one that the envelope names opens it, whichever its place; none opens what is not for us."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from development_pki import Pki
+
+from gateway.envelope.ring import Ring
+from gateway.envelope.seal import seal
+from gateway.errors import Refused
+
+NAMES = ("box-seal", "box-delivery", "oct-seal")
+
+
+def sealed_to(pki: Pki, name: str) -> bytes:
+    out = io.BytesIO()
+    seal(io.BytesIO(b"content"), 7, out, [pki.certificate(name)])
+    return out.getvalue()
+
+
+def ring_of(pki: Pki, *names: str) -> Ring:
+    return Ring([(pki.certificate(name), pki.key(name)) for name in names])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_key_that_is_named_opens(pki: Pki, name: str) -> None:
+    source = io.BytesIO(b"before" + sealed_to(pki, name))
+    source.seek(6)
+    assert ring_of(pki, *NAMES).open(source).read() == b"content"
+
+
+def test_what_is_for_nobody_here_is_refused(pki: Pki) -> None:
+    with pytest.raises(Refused) as refused:
+        ring_of(pki, "box-seal", "oct-seal").open(io.BytesIO(sealed_to(pki, "box-delivery")))
+    assert refused.value.code == "CMS-020"
+
+
+def test_a_broken_seal_is_not_tried_again(pki: Pki) -> None:
+    broken = bytearray(sealed_to(pki, "box-delivery"))
+    broken[-1] ^= 1
+    with pytest.raises(Refused) as refused:
+        ring_of(pki, *NAMES).open(io.BytesIO(bytes(broken)))
+    assert refused.value.code == "CMS-022"
