@@ -100,7 +100,8 @@ class ByPesit:
                 outcome = await self._transfer(connection, entry, None)
             except Trouble as trouble:
                 if trouble.scope is Scope.FICHIER and not isinstance(trouble, Aged):
-                    self._aside[entry] = time.monotonic() + self._settings.retry_max_s
+                    # for longer than the route itself may wait now, or no other would ever get its turn
+                    self._aside[entry] = time.monotonic() + 2 * self._settings.retry_max_s
                 raise
             fact = {"channel": "pesit", "size": outcome.size, "moved": outcome.moved,
                     "restarted_from": outcome.restarted_from, "transfer_id": outcome.identity.transfer_id}  # fmt: skip
