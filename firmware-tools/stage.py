@@ -171,7 +171,8 @@ class Stage:
 
     def code(self, rpps: str = DOCTOR) -> str:
         """A new enrolment code, as the OCT prints it."""
-        mandates = [word for row in MANDATES for word in ("--mandate", f"{row['rpps']}:{row['emitter']}:{row['role']}")]
+        rows = (":".join(row[name] for name in ("holder", "emitter", "role")) for row in MANDATES)
+        mandates = [word for row in rows for word in ("--mandate", row)]
         told = self.gateway("concentrator", "code", SENDER, "--rpps", rpps, *mandates).stdout
         return next(line.split()[1] for line in told.splitlines() if line.startswith("Code "))
 

@@ -19,6 +19,7 @@ from keeper_bench import KeeperBench
 
 from gateway.book.inspection import Authority, Inspection, inspect
 from gateway.book.proofs import Proofs, Tree
+from gateway.concentrator.boxes import Members
 from gateway.concentrator.keys import load_trust
 from gateway.concentrator.witness import Seen, Witness
 from gateway.envelope.seal import Sealer
@@ -67,9 +68,7 @@ class Oct:
 
     def __init__(self, bench: KeeperBench, made: Bench) -> None:
         self.bench, self.made, self.store = bench, made, made.open()
-        from gateway.concentrator.keys import load_keys
-
-        self.witness = Witness(self.store.connection, load_keys(made.settings))
+        self.witness = Witness(self.store.connection, Members(made.settings, self.store).sign_certificates)
 
     def see(self, value: bytes, fichier: str = "f1") -> Seen:
         seen = self.witness.look(BOX, fichier, value, self.bench.now, load_trust(self.made.settings))

@@ -32,6 +32,7 @@ FILES = {
     "arrived": f"{DOORS}/arrived/sent.f1.1.1",
     "counter": f"{DOORS}/counter/word.f1.1",
     "book": f"{STATE}/book/book.db",
+    "lists": f"{STATE}/lists/a1.crl",
     "parts": f"{STATE}/parts/{name_of(KEPT)}",
     "transfers": f"{STATE}/transfers/transfers.db",
     "accounts": f"{STATE}/accounts/accounts.db",
@@ -60,18 +61,19 @@ TABLE: dict[str, tuple[str, dict[str, str]]] = {
     "outgoing": ("porte outgoing/ : scellé pour le concentrateur", {"keeper": OWN, "forward": OWN}),
     "arrived": ("porte arrived/ : retours scellés, faits de la ligne", {"keeper": OWN, "forward": OWN}),
     "counter": ("porte counter/ : retours scellés pour le cabinet", {"intake": OWN, "keeper": OWN}),
-    "book": ("le livre", {"keeper": OWN}),
+    "book": ("le livre, le journal", {"keeper": OWN}),
+    "lists": ("les listes de révocation relevées", {"keeper": OWN, "forward": "r"}),
     "parts": ("les parties, scellées", {"keeper": OWN}),
     "transfers": ("les reprises de transfert", {"forward": OWN}),
     "accounts": ("les comptes de la page", {"status": OWN}),
     "board": ("le tableau, sans nom ni NIR", {"intake": "r", "keeper": OWN, "status": "r"}),
     "progress": ("l'avancement du transfert", {"intake": "r", "keeper": "r", "forward": OWN, "status": "r"}),
-    "key of intake": ("les clés d'intake", {"intake": "r"}),
-    "key of keeper": ("les clés de keeper", {"keeper": "r"}),
-    "key of forward": ("les clés de forward", {"forward": "r"}),
-    "key of status": ("les clés de status", {"status": "r"}),
+    "key of intake": ("les clés d'intake", {"intake": OWN}),
+    "key of keeper": ("les clés de keeper", {"keeper": OWN}),
+    "key of forward": ("les clés de forward", {"forward": OWN}),
+    "key of status": ("les clés de status", {"status": OWN}),
     "settings": ("la configuration (aucun secret)", ALL),
-    "trust": ("les certificats publics", ALL),
+    "trust": ("les certificats publics", ALL | {"keeper": OWN}),
     "program": ("le programme", ALL),
     "units": ("les unités systemd", ALL),
     "sign": ("sign.sock : offrir à signer, jamais le code", {"keeper": "c"}),
@@ -218,6 +220,8 @@ En clair, un service détourné voit :
   n'altère rien de ce que `keeper` a déjà pris : ce qui est pris est une copie qu'il ne peut ni lire ni écrire.
 - `keeper` : tout ce qu'il garde, car il a les clés qui l'ouvrent. Il n'a ni réseau par où l'envoyer, ni code porteur,
   et ne peut faire signer que ce que le praticien a vu et déverrouillé.
+  Il remplace lui-même les certificats qu'il renouvelle : les certificats de confiance sont donc sous sa main, et le
+  concentrateur, qui a les siens, n'en dépend pas.
 - `card` : le code porteur pendant qu'il sert. Ni fichier, ni livre, ni réseau.
 - `forward` : du scellé, dont il n'a aucune clé, et les certificats publics. C'est le seul à sortir ; il n'écoute pas.
 - `status` : les codes tapés sur la page, les comptes, et ce que `keeper` veut bien répondre. Aucun contenu.
