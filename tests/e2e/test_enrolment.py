@@ -22,8 +22,9 @@ import pytest
 import samples
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from pin_scan import CODE
 from stage import BOX, NURSE, Stage
-from stage_root import CODE, stage_root
+from stage_root import stage_root
 
 from gateway.envelope.box_keys import KEYS, PRACTICE
 from gateway.process.https import Place, post_request

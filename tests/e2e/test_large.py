@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 import samples
+from pin_scan import CODE
 from stage import BOX, Stage
-from stage_root import CODE, stage_root
+from stage_root import stage_root
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
