@@ -113,7 +113,7 @@ def check_path(
     """Whether the owner of ``leaf`` may do ``use`` at the moment ``at`` (aware); all certificates and lists DER.
 
     ``policies`` (dotted), where there are any: the path must have been issued under one of them.  ``seen`` is
-    the last number seen of each authority's lists (``revocation.Listing``).
+    the last number seen of each authority's lists (``revocation.authority_of``).
 
     Refused CMS-030 unreadable, CMS-031 unknown issuer or broken path, CMS-032 expired, CMS-034 wrong use,
     CMS-035 not three levels, CMS-036 revoked, CMS-043 a name or policy that its authority does not allow,

@@ -2,9 +2,8 @@
 
 Rule 1: a bundle is canonical: PEM of full lists, each once, in the order of their DER, and nothing else.  It is not
 signed: each list proves itself by its issuer's signature, so that no list has to be fresh for its successor to come.
-Rule 2: a list counts when its issuer is an authority under our root that may sign lists, when it is full, and when it
-has a number and both dates (RFC 5280 §5.2.3, §5.1.2.5).  How old it is, is not asked here: a list that is out of date
-is taken all the same where it is the newest.
+Rule 2: a list counts when its issuer is an authority under our root and ``revocation`` calls it sound.  How old it
+is, is not asked here: a list that is out of date is taken all the same where it is the newest.
 Rule 3: numbers only grow.  A list with a smaller number, or with the same number and other bytes, is refused.
 
 It fetches and keeps nothing.
@@ -22,12 +21,11 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtensionOID
 
-from gateway.envelope.algorithms import UNREADABLE, read_certificate
+from gateway.envelope.algorithms import read_certificate
 from gateway.envelope.names import display_name
+from gateway.envelope.revocation import issued, load_list, number_of, unsound
 from gateway.errors import Refused, Scope
 
 LIMIT = 32 << 20
@@ -35,11 +33,6 @@ LIMIT = 32 << 20
 
 _BEGIN, _END, _LINE = b"-----BEGIN X509 CRL-----\n", b"-----END X509 CRL-----\n", 64
 _BLOCK = re.compile(_BEGIN + rb"([A-Za-z0-9+/=\n]+)" + _END)
-_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
-_PARTIAL = {
-    ExtensionOID.DELTA_CRL_INDICATOR: "n'est qu'un complément (delta)",
-    ExtensionOID.ISSUING_DISTRIBUTION_POINT: "est partielle ou indirecte",
-}
 
 
 @dataclass(frozen=True)
@@ -120,52 +113,21 @@ def _authority(certificate: x509.Certificate) -> Authority:
 def read_listing(der: bytes, known: Sequence[Authority]) -> Listing | None:
     """A list of one of the ``known`` authorities; None for a list of anybody else.
 
-    Refused (scope route) LST-002 unreadable, LST-003 not signed by whom it names, LST-004 not sound.
+    Refused (scope route) LST-002 unreadable, LST-003 not sound or not signed by whom it names.
     """
-    try:
-        found = x509.load_der_x509_crl(der)
-        theirs = [one for one in known if one.certificate.subject == found.issuer]
-        # pyca reads these when asked
-        extensions, since, until = found.extensions, found.last_update_utc, found.next_update_utc
-        algorithm = found.signature_hash_algorithm
-    except UNREADABLE:
-        raise Refused("LST-002", "Une liste de révocation est illisible.", Scope.ROUTE) from None
+    found = load_list(der)
+    if found is None:
+        raise Refused("LST-002", "Une liste de révocation est illisible.", Scope.ROUTE)
+    theirs = [one for one in known if issued(found, one.certificate)]
     if not theirs:
         return None
-    title = f"La liste de révocation de « {theirs[0].name} »"
-    signer = next((one for one in theirs if _signed(found, one)), None)
-    if signer is None or not isinstance(algorithm, _HASHES):
-        raise Refused("LST-003", f"{title} porte une signature fausse.", Scope.ROUTE)
-    number = _number(extensions)
-    fault = _fault(extensions)
-    if number is None or until is None or until <= since:
-        fault = fault or "n'a pas de numéro, ou pas de dates"
-    if fault or number is None or until is None:
-        raise Refused("LST-004", f"{title} {fault}.", Scope.ROUTE)
-    return Listing(signer, number, since, until, der)
-
-
-def _signed(found: x509.CertificateRevocationList, authority: Authority) -> bool:
-    try:
-        return found.is_signature_valid(authority.certificate.public_key())  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return False
-
-
-def _number(extensions: x509.Extensions) -> int | None:
-    try:
-        return extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-    except x509.ExtensionNotFound:
-        return None
-
-
-def _fault(extensions: x509.Extensions) -> str:
-    for extension in extensions:
-        if extension.oid in _PARTIAL:
-            return _PARTIAL[extension.oid]
-        if extension.critical:
-            return f"a une extension critique inconnue ({extension.oid.dotted_string})"
-    return ""
+    faults = [unsound(found, one.certificate) for one in theirs]
+    if None not in faults:
+        title = f"La liste de révocation de « {theirs[0].name} »"
+        raise Refused("LST-003", f"{title} {faults[0]}.", Scope.ROUTE)
+    until = found.next_update_utc
+    assert until is not None  # or it were unsound
+    return Listing(theirs[faults.index(None)], number_of(found), found.last_update_utc, until, der)
 
 
 def is_newer(listing: Listing, number: int, digest: str) -> bool:

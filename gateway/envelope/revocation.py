@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from types import MappingProxyType
@@ -25,7 +24,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID
 
-from gateway.envelope.algorithms import UNREADABLE, read_certificate
+from gateway.envelope.algorithms import UNREADABLE
 from gateway.envelope.names import display_name
 from gateway.envelope.profile import DIGESTS, extension
 from gateway.errors import Deferred, Refused, Scope
@@ -33,16 +32,6 @@ from gateway.errors import Deferred, Refused, Scope
 GRACE = timedelta(hours=24)
 CLOCK_SKEW = timedelta(minutes=5)
 NONE_SEEN: Mapping[str, int] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class Listing:
-    """A sound list: whose (a key for the last number seen), its number, when made and until when it serves."""
-
-    authority: str
-    number: int
-    made: datetime
-    until: datetime
 
 
 def check_revocation(
@@ -58,7 +47,7 @@ def check_revocation(
     Refused CMS-036 revoked.  Deferred CMS-037 no list, CMS-038 out of date, CMS-039 unusable, CMS-033 made
     after ``at`` (scope box: our clock).
     """
-    loaded = [found for found in map(_load, lists) if found is not None]
+    loaded = [found for found in map(load_list, lists) if found is not None]
     until = datetime.max.replace(tzinfo=UTC)
     for certificate, issuer in pairwise(path):
         current = _sound_list(loaded, certificate, issuer, at, scope, seen)
@@ -68,33 +57,13 @@ def check_revocation(
     return until
 
 
-def check_list(
-    encoded: bytes, authorities: Sequence[bytes], at: datetime, scope: Scope, seen: Mapping[str, int] = NONE_SEEN
-) -> Listing:
-    """Whether a list (DER) is worth keeping: of one of these authorities (DER), sound, not older than ``seen``.
-
-    The authorities are trusted as they stand: their own paths are the caller's to check.
-    Deferred CMS-037 nobody's here, CMS-038 out of date, CMS-039 unreadable or unsound, CMS-033 from the future.
-    """
-    found = _load(encoded)
-    if found is None:
-        raise Deferred("CMS-039", "Une liste de révocation est illisible.", scope)
-    for issuer in (read_certificate(one, scope) for one in authorities):
-        if _issued(found, issuer):
-            problem = _problem(found, issuer, at, scope, seen)
-            if problem is not None:
-                raise problem
-            return Listing(authority_of(issuer), _number(found), found.last_update_utc, _end(found))
-    raise Deferred("CMS-037", "Une liste de révocation ne vient d'aucune autorité connue.", scope)
-
-
 def authority_of(issuer: x509.Certificate) -> str:
     """The key under which an authority's last number is remembered: SHA-256 of its name and public key, hex."""
     key = issuer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(issuer.subject.public_bytes() + key).hexdigest()
 
 
-def _load(encoded: bytes) -> x509.CertificateRevocationList | None:
+def load_list(encoded: bytes) -> x509.CertificateRevocationList | None:
     """An unreadable list is no list: whose it was cannot be told."""
     try:
         found = x509.load_der_x509_crl(encoded)
@@ -105,7 +74,7 @@ def _load(encoded: bytes) -> x509.CertificateRevocationList | None:
     return found
 
 
-def _issued(found: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+def issued(found: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
     """By name, and by key identifier where both have one: two keys may serve under one name (RFC 5280 §5.2.1)."""
     named = extension(found, x509.AuthorityKeyIdentifier)
     key = extension(issuer, x509.SubjectKeyIdentifier)
@@ -123,8 +92,8 @@ def _sound_list(
 ) -> x509.CertificateRevocationList:
     """The latest usable list of this issuer, or Deferred with the fault of the latest unusable one."""
     fault = Deferred("CMS-037", f"Pas de liste de révocation de « {display_name(issuer)} ».", scope)
-    theirs = [found for found in lists if _issued(found, issuer)]
-    latest = sorted(theirs, key=lambda one: (_number(one), one.last_update_utc), reverse=True)
+    theirs = [found for found in lists if issued(found, issuer)]
+    latest = sorted(theirs, key=lambda one: (number_of(one), one.last_update_utc), reverse=True)
     for position, found in enumerate(latest):
         problem = _problem(found, issuer, at, scope, seen) or _silent(found, certificate, issuer, scope)
         if problem is None:
@@ -142,9 +111,9 @@ def _problem(
 ) -> Deferred | None:
     """What makes a list unusable for anybody at this moment."""
     title = f"La liste de révocation de « {display_name(issuer)} »"
-    unsound = _unsound(found, issuer) or _older(found, seen.get(authority_of(issuer), 0))
-    if unsound is not None:
-        return Deferred("CMS-039", f"{title} {unsound}.", scope)
+    fault = unsound(found, issuer) or _older(found, seen.get(authority_of(issuer), 0))
+    if fault is not None:
+        return Deferred("CMS-039", f"{title} {fault}.", scope)
     if found.last_update_utc > at + CLOCK_SKEW:
         text = f"{title} est du {found.last_update_utc:%d/%m/%Y} : l'horloge du boîtier retarde."
         return Deferred("CMS-033", text, Scope.BOX)
@@ -153,14 +122,14 @@ def _problem(
     return None
 
 
-def _unsound(found: x509.CertificateRevocationList, issuer: x509.Certificate) -> str | None:
+def unsound(found: x509.CertificateRevocationList, issuer: x509.Certificate) -> str | None:
     """What makes a list unusable at any time, in words; None when it is sound."""
     usage = extension(issuer, x509.KeyUsage)
     faults = {
         "est signée par un algorithme non admis": not isinstance(found.signature_hash_algorithm, DIGESTS),
         "vient d'une autorité qui ne peut pas en signer": usage is None or not usage.crl_sign,
         "ne dit pas jusqu'à quand elle vaut": found.next_update_utc is None,
-        "n'a pas de numéro": _number(found) < 0,
+        "n'a pas de numéro": number_of(found) < 0,
     }
     said = _not_full(found) or next((words for words, present in faults.items() if present), None)
     if said is None and not found.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
@@ -217,11 +186,11 @@ def _silent(
 
 
 def _older(found: x509.CertificateRevocationList, last: int) -> str | None:
-    number = _number(found)
+    number = number_of(found)
     return f"est plus ancienne (n° {number}) que la dernière vue (n° {last})" if number < last else None
 
 
-def _number(found: x509.CertificateRevocationList) -> int:
+def number_of(found: x509.CertificateRevocationList) -> int:
     """Its number; -1 where it has none."""
     number = extension(found, x509.CRLNumber)
     return -1 if number is None else number.crl_number

@@ -13,7 +13,7 @@ from development_pki import Pki
 from path_judges import Question, gateway
 
 from gateway.envelope.certificates import Path, Use, check_path
-from gateway.envelope.revocation import CLOCK_SKEW, GRACE, authority_of, check_list, check_revocation
+from gateway.envelope.revocation import CLOCK_SKEW, GRACE, authority_of, check_revocation
 from gateway.errors import Deferred, Refused, Scope, Trouble
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -149,13 +149,10 @@ def test_the_number_of_an_authority_only_grows(pki: Pki, last: int, sound: bool)
     lists, seen = [root_list(pki), make_list(pki)], {authority(pki): last, authority(pki, "chains/oct"): 99}
     if sound:
         assert check_revocation(path, lists, NOW, Scope.CARD, seen)
-        assert check_list(lists[1], pki.chain, NOW, Scope.ROUTE, seen).number == 7
         return
     with pytest.raises(Deferred, match=r"n° 7.*n° 8") as deferred:
         check_revocation(path, lists, NOW, Scope.CARD, seen)
     assert deferred.value.code == "CMS-039"
-    with pytest.raises(Deferred, match="CMS-039"):
-        check_list(lists[1], pki.chain, NOW, Scope.ROUTE, seen)
 
 
 def test_the_highest_number_decides_whatever_the_dates(pki: Pki) -> None:
@@ -184,28 +181,6 @@ WORDS = {
 @pytest.mark.parametrize(("name", "words"), WORDS.items(), ids=WORDS)
 def test_the_fault_of_a_list_is_said_by_name(zoo_questions: dict[str, Question], name: str, words: str) -> None:
     assert words in gateway(zoo_questions[name])
-
-
-def test_a_list_worth_keeping_says_whose_it_is(pki: Pki) -> None:
-    listing = check_list(make_list(pki, number=41), [pki.root, *pki.chain], NOW, Scope.ROUTE)
-    assert (listing.authority, listing.number) == (authority(pki), 41)
-    assert (listing.made, listing.until) == (NOW - DAY, NOW + DAY)
-    assert len({authority(pki, name) for name in ("root", "chains/sante", "chains/oct", "chains/boites")}) == 4
-
-
-@pytest.mark.parametrize(("arguments", "code"), UNUSABLE.values(), ids=UNUSABLE)
-def test_a_list_that_is_not_sound_is_not_worth_keeping(pki: Pki, arguments: tuple, code: str) -> None:
-    extensions, options = arguments
-    with pytest.raises(Deferred) as deferred:
-        check_list(make_list(pki, *extensions, **options), pki.chain, NOW, Scope.ROUTE)
-    assert (deferred.value.code, deferred.value.scope) == (code, Scope.BOX if code == "CMS-033" else Scope.ROUTE)
-
-
-def test_strangers_lists_and_junk_are_not_worth_keeping(pki: Pki) -> None:
-    with pytest.raises(Deferred, match="CMS-037"):
-        check_list(make_list(pki), [pki.root], NOW, Scope.ROUTE)
-    with pytest.raises(Deferred, match="CMS-039"):
-        check_list(b"junk", pki.chain, NOW, Scope.ROUTE)
 
 
 def test_a_list_is_told_from_that_of_another_key_under_the_same_name(pki: Pki) -> None:

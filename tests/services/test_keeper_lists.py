@@ -107,10 +107,10 @@ def refused(pki: Pki, now: datetime) -> dict[str, tuple[str, bytes]]:
     return {
         "another signs it": ("LST-003", make_list(pki, "sante", now, signer="boites")),
         "one bit": ("LST-003", genuine[:-1] + bytes([genuine[-1] ^ 1])),
-        "a delta": ("LST-004", make_list(pki, "sante", now, extra=[(x509.DeltaCRLIndicator(1), True)])),
-        "indirect": ("LST-004", make_list(pki, "sante", now, extra=[(part, True)])),
-        "critical": ("LST-004", make_list(pki, "sante", now, extra=[(odd, True)])),
-        "no number": ("LST-004", make_list(pki, "sante", now, number=None)),
+        "a delta": ("LST-003", make_list(pki, "sante", now, extra=[(x509.DeltaCRLIndicator(1), True)])),
+        "indirect": ("LST-003", make_list(pki, "sante", now, extra=[(part, True)])),
+        "critical": ("LST-003", make_list(pki, "sante", now, extra=[(odd, True)])),
+        "no number": ("LST-003", make_list(pki, "sante", now, number=None)),
         "no list": ("LST-002", b"\x30\x03\x02\x01\x00"),
     }
 
