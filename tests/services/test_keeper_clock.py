@@ -21,7 +21,7 @@ from gateway.process.release import RELEASED
 from gateway.services.keeper import returns
 from gateway.services.keeper.clock import Known, doubt
 from gateway.services.keeper.commands import clock
-from gateway.services.keeper.lists import Renewal, keep, known_authorities
+from gateway.services.keeper.lists import Lists, keep, known_authorities
 from gateway.services.keeper.service import _turns
 from tests.services.test_keeper_returns import bring, receipt, sealed
 
@@ -60,7 +60,7 @@ def test_the_release_is_past() -> None:
 def bench(pki: Pki, tmp_path: Path) -> KeeperBench:
     made = KeeperBench(tmp_path / "s", pki)
     made.open(clock_back_h=3.0, clock_ahead_days=60.0)
-    Renewal(made.desk).look()
+    Lists(made.desk).look()
     return made
 
 
@@ -185,8 +185,8 @@ def test_no_person_makes_it_earlier_than_the_program(bench: KeeperBench) -> None
 def test_a_list_shows_that_a_clock_was_right_after_a_long_silence(bench: KeeperBench) -> None:
     bench.now += 100 * DAY
     assert not bench.desk.clock_holds()
-    renewal = Renewal(bench.desk)
-    renewal.look()
+    lists = Lists(bench.desk)
+    lists.look()
     assert (bench.desk.paths.lists / "wanted").exists(), "forward is to look at once"
     for name in ("root", "sante", "oct", "boites"):
         keep(bench.desk, make_list(bench.pki, name, bench.now - HOUR), known_authorities(bench.desk))

@@ -19,7 +19,7 @@ from stage import DOCTOR
 from gateway.envelope.certificates import Use
 from gateway.envelope.lists import bundle
 from gateway.errors import Deferred, Refused
-from gateway.services.keeper.lists import Renewal
+from gateway.services.keeper.lists import Lists
 from gateway.services.keeper.returns import take_arrived
 
 SECTORS = ("root", "sante", "oct", "boites")
@@ -155,13 +155,13 @@ def test_a_list_that_is_out_of_date_is_taken_where_it_is_the_newest(bench: Keepe
 
 
 def test_lists_put_by_hand_count_with_the_rest(bench: KeeperBench) -> None:
-    renewal = Renewal(bench.desk)
-    renewal.look()
+    lists = Lists(bench.desk)
+    lists.look()
     assert said(bench)["lists-over"] == "LST-012"
     assert bench.condition("lists-over")["text"].startswith("Il manque la liste de révocation de «")
     for name, der in zip(SECTORS, fresh(bench, number=8), strict=True):
         (bench.desk.paths.trust / "crl" / f"{name}.crl").write_bytes(der)
-    renewal.look()
+    lists.look()
     assert said(bench) == {"lists-refused": "", "lists": "", "lists-over": ""}
     bring(bench, *fresh(bench, bench.now - timedelta(hours=1), number=7))
     assert said(bench)["lists-refused"] == "LST-005"
@@ -177,14 +177,14 @@ def test_it_is_said_until_when_the_lists_serve(
 ) -> None:
     bring(bench, *fresh(bench, days=life))
     bench.now += timedelta(days=age)
-    Renewal(bench.desk).look()
+    Lists(bench.desk).look()
     assert (said(bench)["lists"], said(bench)["lists-over"]) == (soon, over)
     assert (bench.desk.paths.lists / "wanted").exists() == bool(soon or over)
     assert (judged(bench) == "CMS-038") == bool(over), "what is said is what happens"
     if soon:
         assert "rétablissez" in bench.condition("lists")["text"]
     bring(bench, *fresh(bench, number=1 << 41))
-    Renewal(bench.desk).look()
+    Lists(bench.desk).look()
     assert said(bench) == {"lists-refused": "", "lists": "", "lists-over": ""}
     assert not (bench.desk.paths.lists / "wanted").exists()
 
@@ -196,12 +196,12 @@ def test_a_file_that_is_no_list_is_named_and_stops_no_keeper(bench: KeeperBench)
     bench.turn()
     odd = bench.desk.paths.trust / "crl" / "odd.crl"
     odd.write_bytes(b"no list")
-    renewal = Renewal(bench.desk)
-    renewal.look()
+    lists = Lists(bench.desk)
+    lists.look()
     condition = bench.condition("lists-over")
     assert condition["code"] == "LST-012" and condition["text"].startswith("odd.crl : ")
     bench.review.look()
     assert (bench.row(key)["state"], bench.row(key)["held_since"]) == ("SIGNED", "")
     odd.unlink()
-    renewal.look()
+    lists.look()
     assert said(bench)["lists-over"] == ""

@@ -91,7 +91,7 @@ def write_list(path: Path, der: bytes) -> None:
     sync_directory(path.parent)
 
 
-class Renewal:
+class Lists:
     """Until when the lists serve: looked at when one changes, and every minute."""
 
     def __init__(self, desk: Desk) -> None:

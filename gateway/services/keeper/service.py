@@ -23,7 +23,7 @@ from gateway.services.keeper.checking import check, open_content
 from gateway.services.keeper.commands import ADMIN, STATUS, pick_up, serve_commands
 from gateway.services.keeper.declarations import Declarations
 from gateway.services.keeper.desk import Desk, KeeperSettings
-from gateway.services.keeper.lists import Renewal
+from gateway.services.keeper.lists import Lists
 from gateway.services.keeper.renewals import Renewals, take_entry
 from gateway.services.keeper.retention import Retention
 from gateway.services.keeper.retracting import stands
@@ -59,7 +59,7 @@ async def _keep(runtime: Runtime, paths: Paths, settings: KeeperSettings) -> Non
 async def _turns(desk: Desk) -> None:
     """The main loop: facts first, then work, oldest fichier first."""
     review, archiving, retention = Review(desk), Archiving(desk), Retention(desk)
-    lists, renewals = Renewal(desk), Renewals(desk)
+    lists, renewals = Lists(desk), Renewals(desk)
     archiving.start()
     while not desk.runtime.stop.is_set():
         await take_arrived(desk)
