@@ -1,8 +1,9 @@
 """A backup: what a box must not lose, in one file sealed to the practice's recovery certificate.
 
-Inside the seal is a tar (ustar) of: ``manifest.json``, ``book.db``, the secrets by which fichiers and patients are
-known again, the entries of the door ``new/`` and the parts that the book names.  What can be made again is not in
-it: sealed copies for the OCT, the board, restart contexts.  Private keys are not either: a new box has its own.
+Inside the seal is a tar (ustar) of: ``manifest.json``, ``book.db``, what was set at run time, the salts of the years
+(``keeper.persons``), the secrets by which fichiers and patients are known again, the entries of the door ``new/`` and
+the parts that the book names.  What can be made again is not in it: sealed copies for the OCT, the board, restart
+contexts, segments.  Private keys are not either: a new box has its own.
 
 Written while the keeper works: entries of the door are opened first, then the book is copied as of one moment, so
 that a fichier is in one or the other.  Nothing here knows where a box keeps its things, or what a state means.
@@ -28,9 +29,13 @@ from gateway.errors import Refused, Scope
 from gateway.formats import canonical
 from gateway.formats.canonical import Moment
 
-MANIFEST, BOOK = "manifest.json", "book.db"
+MANIFEST, BOOK, SETTINGS = "manifest.json", "book.db", "settings.toml"
+YEARS = "years"
+"""Beside the book: the salts of the keys under which the access chain names people."""
+
 _NAMES = re.compile(
-    r"manifest\.json|book\.db|secrets/[a-z.-]{1,40}|new/[a-z]{1,10}\.[0-9a-f.]{1,80}|parts/[0-9a-f]{64}"
+    r"manifest\.json|book\.db|settings\.toml|years/[0-9]{4}\.salt|secrets/[a-z.-]{1,40}"
+    r"|new/[a-z]{1,10}\.[0-9a-f.]{1,80}|parts/[0-9a-f]{64}"
 )  # fmt: skip
 _RECORD = tarfile.BLOCKSIZE
 

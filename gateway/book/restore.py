@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from gateway.book.backup import BOOK, MANIFEST, Manifest, read_backup, read_manifest
+from gateway.book.backup import BOOK, MANIFEST, SETTINGS, YEARS, Manifest, read_backup, read_manifest
 from gateway.book.doors import Copied, Door
 from gateway.book.moves import Book
 from gateway.book.parts import Parts, Writable
@@ -113,9 +113,11 @@ class _Restoration:
     def take(self, name: str, file: BinaryIO) -> None:
         """One member, by the folder that it stands in."""
         folder, _, rest = name.rpartition("/")
-        {"": self._take_book, "secrets": self._take_secret, "new": self._take_entry, "parts": self._take_part}[folder](
-            rest, file
-        )
+        takes = {
+            "secrets": self._take_secret, "years": self._take_salt, "new": self._take_entry, "parts": self._take_part,
+            "": self._take_settings if name == SETTINGS else self._take_book,
+        }  # fmt: skip
+        takes[folder](rest, file)
 
     def _take_book(self, name: str, file: BinaryIO) -> None:
         with (self._aside / name).open("wb") as out:
@@ -123,12 +125,17 @@ class _Restoration:
         self._book = Book(self._aside / name)
 
     def _take_secret(self, name: str, file: BinaryIO) -> None:
-        path = self._place.secret(name)
-        made = path.with_name(f".{name}")
-        made.unlink(missing_ok=True)
-        made.write_bytes(file.read())
-        made.chmod(0o400)
-        _place_file(made, path)
+        _put(self._place.secret(name), file, 0o400)
+
+    def _take_settings(self, name: str, file: BinaryIO) -> None:
+        _put(self._place.book / name, file, 0o600)
+
+    def _take_salt(self, name: str, file: BinaryIO) -> None:
+        years = self._place.book / YEARS
+        if not years.exists():
+            years.mkdir(mode=0o700)
+            _give(years, self._place.book)
+        _put(years / name, file, 0o600)
 
     def _take_entry(self, name: str, file: BinaryIO) -> None:
         with self._new.begin() as entry:
@@ -201,6 +208,15 @@ def _give(file: Path, folder: Path) -> None:
     """What root makes belongs to whom its folder belongs to."""
     owner = folder.stat()
     os.chown(file, owner.st_uid, owner.st_gid)
+
+
+def _put(path: Path, file: BinaryIO, mode: int) -> None:
+    """A small file, whole under its name or not at all."""
+    made = path.with_name(f".{path.name}")
+    made.unlink(missing_ok=True)
+    made.write_bytes(file.read())
+    made.chmod(mode)
+    _place_file(made, path)
 
 
 def _place_file(made: Path, path: Path) -> None:

@@ -90,10 +90,18 @@ def _members(paths: Paths, made: str) -> Iterator[list[backup.Member]]:
         yield [
             backup.member(backup.MANIFEST, manifest.to_bytes()),
             backup.member_file(backup.BOOK, book),
+            *(backup.member_file(name, path) for name, path in _beside(paths)),
             *(backup.member_file(f"secrets/{name}", paths.key(service, name)) for name, service in SECRETS.items()),
             *waiting,
             *(backup.member_file(f"parts/{path.name}", path) for path in _kept(paths.parts, book)),
         ]
+
+
+def _beside(paths: Paths) -> Iterator[tuple[str, Path]]:
+    """What lies beside the book, if there is any: settings of run time, salts of the years."""
+    if paths.settings.exists():
+        yield backup.SETTINGS, paths.settings
+    yield from ((f"{backup.YEARS}/{salt.name}", salt) for salt in sorted((paths.book / backup.YEARS).glob("*.salt")))
 
 
 def _kept(parts: Path, book: Path) -> list[Path]:

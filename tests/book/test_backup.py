@@ -80,6 +80,8 @@ class Lost:
             self.pki,
             member(MANIFEST, MANIFESTED.to_bytes()),
             member_file("book.db", self.root / "old/book.db"),
+            member("settings.toml", b"[keeper]"),
+            member("years/2026.salt", b"salt"),
             member("secrets/fichier-ids.key", b"00ff"),
             member("new/fichier." + "a" * 32, sealed(self.pki, b"at the door", "box-seal", "recovery")),
             member("new/picked." + "b" * 64 + ".1", b"{}"),
@@ -132,7 +134,8 @@ def test_everything_comes_back_sealed_to_the_new_box_and_what_was_on_its_way_goe
     assert door.read("picked." + "b" * 64 + ".1", 9) == b"{}"
     assert (lost.root / "keys/fichier-ids.key").read_bytes() == b"00ff"
     book.close()
-    assert {path.name for path in (lost.root / "book").iterdir()} == {"book.db"}
+    assert {path.name for path in (lost.root / "book").iterdir()} == {"book.db", "settings.toml", "years"}
+    assert (lost.root / "book/years/2026.salt").read_bytes() == b"salt"
 
 
 def test_returns_come_back_for_the_practice_and_those_that_cannot_be_opened_are_counted(lost: Lost, pki: Pki) -> None:
