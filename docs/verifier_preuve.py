@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Vérifie la preuve d'un fichier sans rien croire ni installer : Python seul, cent lignes, à lire d'abord.
+"""Vérifie la preuve d'un fichier sans rien croire ni installer : Python seul, une page ou deux, à lire d'abord.
 
     python3 verifier_preuve.py PREUVE.zip EMPREINTE_SHA256_DE_LA_RACINE [ORIGINAL]
 
@@ -14,6 +14,11 @@ from pathlib import Path
 
 HASHES = {"0b": "sha256", "0c": "sha384", "0d": "sha512", "02": "sha256", "03": "sha384", "04": "sha512"}
 RSA_SHA256 = (0x30, bytes.fromhex("06092a864886f70d01010b0500"), b"")
+USAGES = {"CA": 0x04, "signer": 0x40, "authentifier": 0x80}
+ROLES = {
+    "OCT": bytes.fromhex("06166983baccfec2f9968a89ebabd2aa80addd85ab7d0202"),
+    "journal": bytes.fromhex("06166983baccfec2f9968a89ebabd2aa80addd85ab7d0203"),
+}
 CURVES = {  # par la longueur d'un point : p, n et le générateur (FIPS 186-4) ; y² = x³ - 3x + b
     65: (2**256 - 2**224 + 2**192 + 2**96 - 1, 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
          (0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
@@ -83,6 +88,16 @@ class Certificate:
         self.tbs, self.signature, fields = tbs[2], bits[1][1:], [one for one in inside(tbs) if one[0] != 0xA0]
         self.serial, self.issuer, self.subject, self.key = fields[0][1], fields[2][2], fields[4][2], fields[5]
         self.since, self.until = (moment(one) for one in inside(fields[3]))
+        extensions = inside(fields[-1], 0) if fields[-1][0] == 0xA3 else []
+        self.known = {inside(one)[0][1].hex(): inside(one)[-1][1] for one in extensions}
+
+    def may(
+        self, use
+    ):  # CA, signer un fichier, s'authentifier : usage de clé ; signer pour l'OCT, le journal : son rôle
+        usage = der(self.known["551d0f"])[0][1][1] if "551d0f" in self.known else 0
+        if use in USAGES:
+            return usage & USAGES[use] and (b"\1\1\xff" in self.known.get("551d13", b"")) == (use == "CA")
+        return usage & 0x80 and ROLES[use] in self.known.get("551d25", b"")
 
     def clears(self, data, other, at):  # cette liste est-elle de moi, de ce moment, et sans l'autre ?
         tbs, algorithm, bits = inside(der(data)[0])
@@ -98,23 +113,26 @@ def check(what, good):
         sys.exit(65)
 
 
-def follow(what, leaf, at):  # du certificat à la racine, comme il en était à ce moment
+def follow(what, leaf, at, use):  # du certificat à la racine, comme il en était à ce moment
+    check(f"{what} : certificat fait pour « {use} »", leaf.may(use))
     while sha256(leaf.whole).hexdigest() != root:
         check(f"{what} : « {leaf.serial.hex()} » en cours de validité", leaf.since <= at <= leaf.until)
-        above = [one for one in certificates if one.subject == leaf.issuer and one is not leaf]
+        above = [one for one in certificates if one.subject == leaf.issuer and one is not leaf and one.may("CA")]
         above = [one for one in above if holds(one.key, leaf.algorithm, leaf.tbs, leaf.signature)]
         check(f"{what} : émis par une autorité de la preuve", above)
         check(f"{what} : non révoqué à ce moment", any(above[0].clears(one, leaf, at) for one in lists))
         leaf = above[0]
 
 
-def cms(what, data):  # une signature CMS : signataire, empreinte signée, contenu s'il est dedans
+def cms(what, data, use):  # une signature CMS : signataire, empreinte signée, contenu s'il est dedans
     fields = inside(der(data)[0], 1, 0)
     _, who, _, attributes, algorithm, signature, *_ = inside(fields[-1], 0)
-    leaf = next(one for one in certificates if (one.issuer, one.serial) == (inside(who)[0][2], inside(who)[1][1]))
+    named = (inside(who)[0][2], inside(who)[1][1])
+    leaf = next((one for one in certificates if (one.issuer, one.serial) == named), None)
+    check(f"{what} : signataire dans la preuve", leaf)
     check(f"{what} : signature", holds(leaf.key, algorithm, b"\x31" + attributes[2][1:], signature[1]))
     known = {inside(one)[0][1][-2:].hex(): inside(one, 1)[0] for one in inside(attributes)}
-    follow(what, leaf, moment(known["0905"]))
+    follow(what, leaf, moment(known["0905"]), use)
     content = inside(fields[2], 1)[0][1] if len(inside(fields[2])) > 1 else None
     check(f"{what} : contenu", content is None or sha256(content).digest() == known["0904"][1])
     return leaf, known["0904"][1].hex(), content
@@ -137,20 +155,20 @@ def main(archive, racine, *original):
     certificates = [Certificate(data) for name, data in files.items() if name.startswith("certificats/")]
     lists, root = [data for name, data in files.items() if name.startswith("listes/")], racine.lower().replace(":", "")
     told = json.loads(files["preuve.json"])
-    _, digest, _ = cms("la signature", files["signature.cms"])
+    _, digest, _ = cms("la signature", files["signature.cms"], "signer")
     for path_ in original:
         check("l'original est ce qui a été signé", sha256(Path(path_).read_bytes()).hexdigest() == digest)
     card, message = Certificate(files["presence.cer"]), bytes.fromhex(told["presence"]["message"])
-    follow("la carte", card, told["presence"]["at"])
+    follow("la carte", card, told["presence"]["at"], "authentifier")
     check("la carte était là et l'a prouvé", holds(card.key, RSA_SHA256, message, files["presence.sig"]))
     head = None
     for name in sorted(files):
         if name.startswith(("recu-", "arl-")):
-            said = json.loads(cms(name, files[name])[2].split(b"\n", 1)[1])
+            said = json.loads(cms(name, files[name], "OCT")[2].split(b"\n", 1)[1])
             check(f"{name} : parle de ce fichier", said["fichier"] == told["fichier"])
             check(f"{name} : {said['verdict']}", not name.startswith("recu-") or said["digest"] == digest)
             head = said.get("journal_head") or head
-    point = json.loads(cms("le journal", files["journal.cms"])[2])
+    point = json.loads(cms("le journal", files["journal.cms"], "journal")[2])
     for row in told["journal"]:
         made, what = sha256(bytes.fromhex(row["previous"]) + row["text"].encode()).digest(), json.loads(row["text"])
         check(

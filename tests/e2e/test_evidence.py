@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import samples
 from pin_scan import CODE
-from stage import REPO, Stage
+from stage import DOCTOR, REPO, Stage
 from stage_root import stage_root
 
 CHECKER = REPO / "docs/verifier_preuve.py"
@@ -143,6 +143,26 @@ def test_a_row_that_is_changed_has_no_way_up(
     done = checked(tmp_path / "touched.zip", root)
     assert done.returncode == 65
     assert "NE TIENT PAS" in done.stdout
+
+
+def test_a_receipt_that_somebody_else_signed_is_none(stage: Stage, proof: Path, root: str, tmp_path: Path) -> None:
+    """The practitioner's own certificate is in the proof, and leads to the root."""
+    with zipfile.ZipFile(proof) as archive:
+        receipt = archive.read("recu-1.cms")
+    card = stage.pki / "practitioners" / DOCTOR
+    (tmp_path / "text").write_bytes(receipt[receipt.index(b'{"about"') : receipt.rindex(b'"version":1}') + 12])
+    signed = gateway_envelope("sign", tmp_path / "text", tmp_path / "forged", card / "sig")
+    assert signed.returncode == 0, signed.stderr
+    rewritten(proof, tmp_path / "touched.zip", "recu-1.cms", (tmp_path / "forged").read_bytes())
+    done = checked(tmp_path / "touched.zip", root)
+    assert done.returncode == 65
+    assert "NE TIENT PAS  recu-1.cms : certificat fait pour « OCT »" in done.stdout
+
+
+def gateway_envelope(verb: str, source: Path, target: Path, who: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gateway", "envelope", verb, str(source), str(target)]
+    identity = ["--certificate", f"{who}.pem", "--key", f"{who}.key"]
+    return subprocess.run([*command, *identity], capture_output=True, text=True, cwd=REPO)
 
 
 def test_another_root_and_another_original_do_not_hold(proof: Path, root: str, tmp_path: Path) -> None:
