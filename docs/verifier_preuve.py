@@ -12,7 +12,15 @@ import zipfile
 from hashlib import new, sha256
 from pathlib import Path
 
-HASHES = {"0b": "sha256", "0c": "sha384", "0d": "sha512", "02": "sha256", "03": "sha384", "04": "sha512"}
+HASHES = {
+    "01": "sha256",
+    "0b": "sha256",
+    "0c": "sha384",
+    "0d": "sha512",
+    "02": "sha256",
+    "03": "sha384",
+    "04": "sha512",
+}
 RSA_SHA256 = (0x30, bytes.fromhex("06092a864886f70d01010b0500"), b"")
 USAGES = {"CA": 0x04, "signer": 0x40, "authentifier": 0x80}
 ROLES = {
@@ -67,7 +75,9 @@ def times(k, point, p):
 
 
 def holds(key, algorithm, message, signature):  # la signature de ce message tient-elle, par cette clé publique ?
-    name, bits = HASHES[inside(algorithm)[0][1].hex()[-2:]], inside(key)[1][1][1:]
+    name, bits = HASHES.get(inside(algorithm)[0][1].hex()[-2:]), inside(key)[1][1][1:]
+    if name is None:
+        check("algorithme de signature connu de ce programme (sinon : openssl)", name)
     digest = new(name, message).digest()
     if bits[0] == 4:  # ECDSA
         (p, n, generator), half = CURVES[len(bits)], len(bits) // 2
