@@ -162,7 +162,7 @@ class Stage:
     def enrol(self, *options: str, code: str = "") -> subprocess.CompletedProcess[str]:
         """``gateway enrol`` with the card that is in the reader, and a new code unless one is given."""
         port = (self.oct / "enrolment-port").read_text().strip()
-        pin, phrase = self.root / "pin", self.root / "phrase"
+        pin, phrase = self.root / "enrol.pin", self.root / "phrase"
         pin.write_text(self.pin)
         phrase.write_text("une phrase secrète de recours")
         words = ["--code", code or self.code(), "--root-fingerprint", self.root_mark]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 
-from gateway.envelope.lists import bundle
+from gateway.envelope.lists import bundle, newest
 from gateway.pesit.records import Form
 from gateway.pesit.transfer import Identity, SyncPoint
 
@@ -46,10 +46,10 @@ class ListsOffered:
 
 
 def offer_lists(lists: Sequence[bytes], asked: Identity, at: datetime) -> ListsOffered | None:
-    """The bundle of these lists (DER), None without any; PI 37 names it by its SHA-256."""
+    """The bundle of the newest of these lists (DER), None without any; PI 37 names it by its SHA-256."""
     if not lists:
         return None
-    content = bundle(lists)
+    content = bundle(newest(lists))
     digest = sha256(content).hexdigest()
     identity = Identity(
         LISTS,

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.envelope.algorithms import read_certificate
 from gateway.envelope.names import display_name
+from gateway.envelope.profile import extension
 from gateway.envelope.revocation import issued, load_list, number_of, unsound
 from gateway.errors import Refused, Scope
 
@@ -58,6 +59,18 @@ class Listing:
     def digest(self) -> str:
         """SHA-256 of its DER, hexadecimal."""
         return hashlib.sha256(self.der).hexdigest()
+
+
+def newest(lists: Iterable[bytes]) -> list[bytes]:
+    """Of each authority, by name and key, the list (DER) with the highest number; what cannot be read is left out."""
+    best: dict[tuple[bytes, bytes | None], tuple[int, bytes]] = {}
+    for der in lists:
+        found = load_list(der)
+        if found is not None:
+            named = extension(found, x509.AuthorityKeyIdentifier)
+            whose = found.issuer.public_bytes(), named.key_identifier if named else None
+            best[whose] = max(best.get(whose, (-1, b"")), (number_of(found), der))
+    return [der for _, der in best.values()]
 
 
 def bundle(lists: Iterable[bytes]) -> bytes:

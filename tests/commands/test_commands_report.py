@@ -69,7 +69,7 @@ def test_it_tells_what_is_so(text: str, bench: KeeperBench) -> None:
     assert "| ruptures | aucune |" in text
     assert "| copies scellées de fichiers | 1 |" in text
     assert "| factures suivies | 5 |" in text
-    assert "TLSv1.2 au moins" in text
+    assert "TLSv1.3 au moins" in text
     assert "TLS_AES_256_GCM_SHA384" in text
     assert "RVL-ALARM" in text
 

@@ -115,7 +115,7 @@ def test_an_answer_that_is_lost_is_given_again(practice: Stage) -> None:
 
 def enrol_words(stage: Stage) -> list[str]:
     """What ``enrol`` is typed with, but for where."""
-    files = ["--pin-file", str(stage.root / "pin"), "--passphrase-file", str(stage.root / "phrase")]
+    files = ["--pin-file", str(stage.root / "enrol.pin"), "--passphrase-file", str(stage.root / "phrase")]
     return ["--code", stage.code(), "--root-fingerprint", stage.root_mark, *files]
 
 

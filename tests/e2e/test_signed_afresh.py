@@ -23,6 +23,8 @@ def stage() -> Iterator[Stage]:
     with stage_root() as root, Stage(root, pin=CODE) as made:
         made.prepare()
         admit_locum(made)
+        for file in (made.paths.trust / "crl").iterdir():
+            file.unlink()
         made.start_reader()
         made.insert_card(DOCTOR)
         made.start()
@@ -49,7 +51,8 @@ def change_card(stage: Stage, rpps: str, name: str) -> None:
 
 
 def test_what_the_oct_refused_for_its_signer_is_resent_and_signed_by_another(stage: Stage) -> None:
-    """The OCT knows of the revocation before the box does."""
+    """The OCT knows of the revocation before the box does, whose lists came by the line before."""
+    stage.wait(lambda: list(stage.paths.lists.glob("*.crl")), "the box's lists")
     revoke_at_oct(stage)
     stage.hand_over("a.b2", samples.b2(1))
     await_card(stage, "CLAIRE ESSAI")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from line_certificates import make_list
 
 from gateway.envelope.certificates import load_lists
-from gateway.envelope.lists import authorities, bundle, is_newer, read_listing, unbundle
+from gateway.envelope.lists import authorities, bundle, is_newer, newest, read_listing, unbundle
 from gateway.errors import Refused
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -63,3 +63,11 @@ def test_it_never_goes_back_nor_says_two_things_under_one_number(pki: Pki, numbe
     assert listing is not None
     with pytest.raises(Refused, match="LST-005"):
         is_newer(listing, number, "other")
+
+
+def test_of_each_authority_the_newest_list_is_offered(pki: Pki) -> None:
+    newer = pki.list_naming("practitioners/99900000011/sig", datetime.now(UTC) + timedelta(days=1))
+    offered = newest([newer, *pki.lists, b"junk"])
+    assert newer in offered
+    assert len(offered) == len(pki.lists)
+    assert len(set(pki.lists) - set(offered)) == 1
