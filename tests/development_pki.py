@@ -46,6 +46,7 @@ class Pki:
     def list_naming(self, name: str, at: datetime) -> bytes:
         """A newer list of the practitioners' authority, DER, that names the certificate ``name``."""
         issuer, key = self.certificate("chains/sante"), self.key("ca/sante")
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(cast(Any, key.public_key()))
         listed = x509.load_der_x509_certificate(self.certificate(name))
         entry = x509.RevokedCertificateBuilder().serial_number(listed.serial_number).revocation_date(at).build()
         made = (
@@ -55,6 +56,7 @@ class Pki:
             .next_update(at + timedelta(days=30))
             .add_revoked_certificate(entry)
             .add_extension(x509.CRLNumber(int(at.timestamp()) + 1), critical=False)
+            .add_extension(authority, critical=False)
             .sign(cast(Any, key), hashes.SHA256())
         )
         return made.public_bytes(Encoding.DER)
