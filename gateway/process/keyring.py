@@ -7,6 +7,7 @@ that was placed by hand has no mark; it is looked for last.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from gateway.config import Paths
@@ -60,8 +61,15 @@ def marked_key(paths: Paths, service: str, name: str, certificate: bytes) -> Pat
 
 
 def key_file(paths: Paths, service: str, name: str) -> Path:
-    """The private key of the certificate that is in force."""
-    made = marked_key(paths, service, name, read_certificate(paths.trust / f"{name}.pem"))
+    """The private key of the certificate that is in force.
+
+    systemd may have given it (``LoadCredentialEncrypted=``, sealed to a TPM where there is one), until it is renewed.
+    """
+    certificate = read_certificate(paths.trust / f"{name}.pem")
+    given = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), f"{name}.key")
+    if given.exists() and read_key(given).public_key() == public_key(certificate):
+        return given
+    made = marked_key(paths, service, name, certificate)
     return made if made.exists() else paths.key(service, f"{name}.key")
 
 
