@@ -177,7 +177,9 @@ def _furnish(root: Path) -> None:
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, dict[str, str]]:
-    return attack()
+    made = attack()
+    print("\n".join(["", *table(made)]))  # shown by -s
+    return made
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -199,11 +201,17 @@ def test_the_document_prints_the_table() -> None:
 
 def document() -> str:
     """The page for the auditor."""
-    lines = [HEAD, f"| | {' | '.join(SERVICES)} |", "| --- |" + " --- |" * len(SERVICES)]
-    for words, rights in TABLE.values():
-        cells = (", ".join(WORDS[letter] for letter in rights.get(name, NOTHING)) or "–" for name in SERVICES)
+    expected = {name: {thing: rights.get(name, NOTHING) for thing, (_, rights) in TABLE.items()} for name in SERVICES}
+    return "\n".join([HEAD, *table(expected)]) + "\n"
+
+
+def table(found: dict[str, dict[str, str]]) -> list[str]:
+    """What each service may, as lines of Markdown."""
+    lines = [f"| | {' | '.join(SERVICES)} |", "| --- |" + " --- |" * len(SERVICES)]
+    for thing, (words, _) in TABLE.items():
+        cells = (", ".join(WORDS.get(letter, "oui") for letter in found[name][thing]) or "–" for name in SERVICES)
         lines.append(f"| {words} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 HEAD = """# Cloisonnement : ce qu'un service détourné pourrait lire et altérer
@@ -231,4 +239,4 @@ if __name__ == "__main__":
     if "--write" in sys.argv:
         DOCUMENT.write_text(document())
     else:
-        print(json.dumps(attack(), indent=1))
+        print("\n".join(table(attack())))
