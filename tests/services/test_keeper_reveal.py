@@ -62,7 +62,8 @@ def test_the_access_is_journaled_and_names_nobody_without_its_key(bench: KeeperB
 
 def test_the_page_names_its_account_itself(bench: KeeperBench) -> None:
     fichier = received(bench, CONTENT)
-    assert ask(bench, PERSONAL_STATUS, question(fichier))["code"] == "RVL-001"
+    for account in ({}, {"account": ""}, {"account": "x" * 65}):
+        assert ask(bench, PERSONAL_STATUS, question(fichier, **account))["code"] == "RVL-001"
     assert ask(bench, PERSONAL_STATUS, question(fichier, account="claire", peer="root"))["ok"]
     assert bench.desk.persons.words(accesses(bench)[0])["account"] == "claire"
     assert set(PERSONAL_STATUS) == {"reveal"}
@@ -102,6 +103,8 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "no such lot": ({"lot": 9}, "RVL-002"),
     "no such facture": ({"facture": 99}, "RVL-002"),
     "ranks that are none": ({"lot": "1"}, "CMD-010"),
+    "ranks that no facture has": ({"facture": 10**30}, "CMD-010"),
+    "a rank of truth": ({"facture": True}, "CMD-010"),
     "no such fichier": ({"id": "ffff"}, "CMD-001"),
 }
 

@@ -19,13 +19,20 @@ from gateway.services.keeper.asking import Act, Answer, Ask, fichier_of, why_of
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.reveal import record_access, reveal, seen, shown_lately
 
+MOST_RANK = 1_000_000
+
 
 async def _reveal(who: str, desk: Desk, ask: Ask) -> Answer:
     """``who`` is the field of the ask that names the account."""
-    lot, facture = ask.get("lot"), ask.get("facture")
-    if not isinstance(lot, int) or not isinstance(facture, int):
-        raise Refused("CMD-010", "Il faut le rang du lot et celui de la facture, en chiffres.")
+    lot, facture = _rank(ask, "lot"), _rank(ask, "facture")
     return await reveal(desk, fichier_of(desk, ask), lot, facture, str(ask.get(who, "")), why_of(ask))
+
+
+def _rank(ask: Ask, name: str) -> int:
+    value = ask.get(name)
+    if type(value) is not int or not 0 < value <= MOST_RANK:
+        raise Refused("CMD-010", "Il faut le rang du lot et celui de la facture, en chiffres.")
+    return value
 
 
 def _seen(desk: Desk, ask: Ask) -> Answer:

@@ -30,7 +30,7 @@ CONDITION = "reveal"
 ALARM, LIMIT = "RVL-ALARM", "RVL-LIMIT"
 """Codes of the condition: many were shown; no more are."""
 
-MOST_WHY = 500
+MOST_WHY, MOST_ACCOUNT = 500, 64
 
 
 def record_access(desk: Desk, verb: str, account: str, why: str, patient: str = "", **fact: object) -> None:
@@ -53,7 +53,7 @@ def shown_lately(desk: Desk) -> int:
 async def reveal(desk: Desk, fichier: str, lot: int, facture: int, account: str, why: str) -> dict[str, Any]:
     """The facture's fields; Refused without an account or a reason, beyond the limit, and where there is no copy."""
     why = why.strip()
-    if not account or not why or len(why) > MOST_WHY:
+    if not 0 < len(account) <= MOST_ACCOUNT or not 0 < len(why) <= MOST_WHY:
         raise Refused("RVL-001", f"Il faut dire qui demande et pourquoi ({MOST_WHY} caractères au plus).")
     digest = _received(desk, fichier)
     row = _facture(desk, fichier, lot, facture)
