@@ -53,9 +53,7 @@ class KeeperSettings:
     )
     lists_warn_days: float = setting(5.0, "jours avant que les listes de révocation ne vaillent plus où c'est dit")
     free_min: int = setting(200 << 20, "espace disque libre sous lequel la passerelle le dit, en octets")
-    journal_to_oct: bool = setting(
-        True, "joindre aux fichiers un point de contrôle du journal ; false si l'OCT le refuse"
-    )
+    journal_to_oct: bool = setting(True, "joindre aux fichiers un point de contrôle du journal, que l'OCT contresigne")
     mandate_rule: str = setting("required", "required : nul ne signe sans mandat ; open : toute carte présente signe")
     practitioners: tuple[Practitioner, ...] = setting(
         (), "qui signe ici : holder, name, since, until (docs/mandats.md)"
