@@ -80,12 +80,13 @@ def evidence(desk: Desk, ask: Ask) -> Answer:
     Refused EVD-001 for a fichier that nobody signed, or that was signed before evidence was kept.
     """
     fichier = fichier_of(desk, ask)
-    if not exhibits.exhibits(desk.book, fichier, exhibits.SIGNATURE):
+    signatures = exhibits.exhibits(desk.book, fichier, exhibits.SIGNATURE)
+    if not signatures:
         raise Refused("EVD-001", "Ce fichier n'a pas de signature gardée : il n'y a rien à prouver.")
     with desk.commit():
         record_access(desk, "evidence", str(ask["peer"]), "preuve d'un fichier", about=fichier)
     point = _point(desk, fichier)
-    files = dict(_files(desk, fichier, point))
+    files = dict(_files(desk, fichier, point, json.loads(signatures[-1])))
     return {"id": fichier, "files": {name: base64.b64encode(content).decode() for name, content in files.items()}}
 
 
@@ -107,8 +108,8 @@ def _point(desk: Desk, fichier: str) -> _Point:
     return _Point(made.checkpoint, made.signed, None)
 
 
-def _files(desk: Desk, fichier: str, point: _Point) -> Iterator[tuple[str, bytes]]:
-    answer = json.loads(exhibits.exhibits(desk.book, fichier, exhibits.SIGNATURE)[-1])
+def _files(desk: Desk, fichier: str, point: _Point, answer: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """``answer`` is the signature in force, as the card gave it."""
     signature, present = signature_of(answer), answer["authentication"]
     ours = check_path(
         desk.keys.sign_certificate, desk.trust.chain, desk.trust.roots, desk.trust.crls(), desk.book.clock(),
@@ -116,8 +117,9 @@ def _files(desk: Desk, fichier: str, point: _Point) -> Iterator[tuple[str, bytes
     )  # fmt: skip
     known = [*exhibits.exhibits(desk.book, fichier, exhibits.CERTIFICATE), *ours.certificates]
     lists = [*exhibits.exhibits(desk.book, fichier, exhibits.LIST), *lists_of(ours, desk.trust.crls())]
-    receipts = [bytes(row["der"]) for row in Proofs(desk.book.connection).about("receipt", fichier)]
-    yield "preuve.json", canonical.encode(_told(desk, fichier, point, answer))
+    receipts = Proofs(desk.book.connection).about("receipt", fichier)
+    head = max((row["size"] for row in receipts), default=0)
+    yield "preuve.json", canonical.encode(_told(desk, fichier, point, answer, head))
     yield "signature.cms", detached(signature, [one for one in known[1:3] if one != signature.certificate])
     yield "presence.cer", base64.b64decode(present["certificate"])
     yield "presence.sig", base64.b64decode(present["signature"])
@@ -125,14 +127,16 @@ def _files(desk: Desk, fichier: str, point: _Point) -> Iterator[tuple[str, bytes
     if point.stamp is not None:
         yield "horodatage.tst", point.stamp
     for name, contents in (
-        ("recu-{}.cms", receipts), ("arl-{}.cms", exhibits.exhibits(desk.book, fichier, exhibits.ARL)),
+        ("recu-{}.cms", [bytes(row["der"]) for row in receipts]),
+        ("arl-{}.cms", exhibits.exhibits(desk.book, fichier, exhibits.ARL)),
         ("certificats/{}.cer", dict.fromkeys(known)), ("listes/{}.crl", dict.fromkeys(lists)),
     ):  # fmt: skip
         yield from ((name.format(number), content) for number, content in enumerate(contents, start=1))
 
 
-def _told(desk: Desk, fichier: str, point: _Point, answer: dict[str, Any]) -> dict[str, Any]:
-    """What preuve.json says; every hash in lower-case hexadecimal."""
+def _told(desk: Desk, fichier: str, point: _Point, answer: dict[str, Any], head: int) -> dict[str, Any]:
+    """What preuve.json says; every hash in lower-case hexadecimal.  ``head``: the rows that the OCT countersigned."""
+    tree = Tree(desk.book.connection, EVIDENCE)
     row, present = desk.book.fichier(fichier), answer["authentication"]
     assert row is not None
     attributes = read_attributes(base64.b64decode(answer["attributes"]))
@@ -145,17 +149,14 @@ def _told(desk: Desk, fichier: str, point: _Point, answer: dict[str, Any]) -> di
         "signed": {"at": iso(attributes.at), "context": None if context is None else {
             "count": context.count, "total": context.total, "policy": context.policy, "origin": context.origin,
         }},
-        "journal": [_proven(desk, each, point.told.size) for each in desk.book.journal(fichier)],
+        "journal": [_proven(tree, each, point.told.size, head) for each in desk.book.journal(fichier)],
     }  # fmt: skip
 
 
-def _proven(desk: Desk, row: Row, size: int) -> dict[str, Any]:
+def _proven(tree: Tree, row: Row, size: int, head: int) -> dict[str, Any]:
     """A journal row and its ways up: to the checkpoint, and to the OCT's last countersignature, if that has it."""
-    tree = Tree(desk.book.connection, EVIDENCE)
     previous = tree.head(row.seq - 1) if row.seq > 1 else START
     told = {"seq": row.seq, "text": row.text, "previous": previous.hex(), "path": _hex(tree.inclusion(row.seq, size))}
-    receipts = Proofs(desk.book.connection).about("receipt", json.loads(row.text)["fichier"])
-    head = max((each["size"] for each in receipts), default=0)
     return told | ({"head": _hex(tree.inclusion(row.seq, head))} if row.seq <= head else {})
 
 
