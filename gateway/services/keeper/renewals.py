@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from gateway.book.doors import Door
 from gateway.book.moves import iso
@@ -34,8 +34,6 @@ from gateway.formats.enrolment import (
     from_base64,
     to_base64,
 )
-from gateway.formats.words import day as day_words
-from gateway.formats.words import plural
 from gateway.link.partners import common_name
 from gateway.process import keyring
 from gateway.process.enrolment import check_lifetimes, pem, transport_file
@@ -43,8 +41,7 @@ from gateway.process.identity import Identity
 from gateway.process.renewal import DAY_S, OwnKeys, ends_soon
 from gateway.services.keeper import generations
 from gateway.services.keeper.desk import Desk
-from gateway.services.keeper.mandates import today
-from gateway.services.keeper.signers import STEPS
+from gateway.services.keeper.signers import state_end
 
 ALONE_AFTER = timedelta(days=7)
 """How long the requests of some wait for those of others."""
@@ -250,19 +247,8 @@ def state_ends(desk: Desk) -> None:
     placed = [row.name for row in KEYS if (desk.paths.trust / f"{row.name}.pem").exists()]
     ends = {name: _end(desk, name) for name in placed}
     name, until = min(ends.items(), key=lambda each: each[1])
-    left = (date.fromisoformat(until) - date.fromisoformat(today(desk))).days
-    step = next((days for days in STEPS if left <= days), None)
-    if step is None:
-        desk.condition(Scope.BOX, "certificates", "", "")
-    elif left < 0:
-        text = f"Le certificat « {name} » de la passerelle a expiré le {day_words(until)}."
-        desk.condition(Scope.BOX, "certificates", "KEY-CERT-0", text)
-    else:
-        text = (
-            f"Le certificat « {name} » de la passerelle expire le {day_words(until)}, dans {plural(left, 'jour')} ;"
-            " elle le renouvelle d'elle-même."
-        )
-        desk.condition(Scope.BOX, "certificates", f"KEY-CERT-{step}", text)
+    said = f"Le certificat « {name} » de la passerelle"
+    state_end(desk, Scope.BOX, "certificates", "KEY-CERT", until, said, " ; elle le renouvelle d'elle-même")
 
 
 def _end(desk: Desk, name: str) -> str:

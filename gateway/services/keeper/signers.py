@@ -101,13 +101,19 @@ def state_ends(desk: Desk, cards: Iterable[dict[str, Any]]) -> None:
     ends = {each.holder: (each.until, each.name) for each in signers(desk.book)}
     ends |= {card["identifier"]: (card["valid_until"], card["holder"]) for card in cards if card["identifier"]}
     until, name = min((end for who, end in ends.items() if _signs_here(desk, who)), default=("9999-12-31", ""))
+    said = f"Le certificat de la carte de {name}"
+    state_end(desk, Scope.CARD, "certificate", "MND-CERT", until, said)
+
+
+def state_end(desk: Desk, scope: Scope, name: str, code: str, until: str, said: str, after: str = "") -> None:
+    """State the condition ``name`` of a certificate that ends on the day ``until``: well, near its end by one of
+    ``STEPS``, or past it.  ``said`` begins the sentence, ``after`` ends it while there is time."""
     left = (date.fromisoformat(until) - date.fromisoformat(mandates.today(desk))).days
     step = next((days for days in STEPS if left <= days), None)
     if step is None:
-        desk.condition(Scope.CARD, "certificate", "", "")
+        desk.condition(scope, name, "", "")
     elif left < 0:
-        text = f"Le certificat de la carte de {name} a expiré le {day_words(until)}."
-        desk.condition(Scope.CARD, "certificate", "MND-CERT-0", text)
+        desk.condition(scope, name, f"{code}-0", f"{said} a expiré le {day_words(until)}.")
     else:
-        text = f"Le certificat de la carte de {name} expire le {day_words(until)}, dans {plural(left, 'jour')}."
-        desk.condition(Scope.CARD, "certificate", f"MND-CERT-{step}", text)
+        text = f"{said} expire le {day_words(until)}, dans {plural(left, 'jour')}{after}."
+        desk.condition(scope, name, f"{code}-{step}", text)
