@@ -8,7 +8,6 @@ takes its file with it: two lines never write one file.  The tail of a complete 
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
 from gateway.disk import sync_directory
 from gateway.errors import Trouble
-from gateway.link.flow import taken_over
+from gateway.link.held import Held
 from gateway.pesit import diagnostics
 from gateway.pesit.transfer import SyncPoint
 
@@ -31,13 +30,14 @@ def point_of(row: sqlite3.Row) -> SyncPoint:
     return SyncPoint(row["point"], row["offset"], row["articles"])
 
 
-class Incoming:
+class Incoming(Held):
     """One file that is being received (``link.flow.Receiving``)."""
 
     def __init__(
         self, store: Store, row: sqlite3.Row, settings: ConcentratorSettings, done: Callable[[Copied], None]
     ) -> None:
         """``done`` records the end durably; it is called when the file lies in its place."""
+        super().__init__()
         self._store = store
         self._transfer = int(row["id"])
         self._point = point_of(row)
@@ -45,8 +45,6 @@ class Incoming:
         self._received = settings.received
         self._room = self._left = settings.limit
         self._done = done
-        self._file: IO[bytes] | None = None
-        self._over = False
         self._digest = hashlib.sha256()
 
     def position(self) -> SyncPoint:
@@ -56,8 +54,7 @@ class Incoming:
 
     def truncate(self, point: SyncPoint) -> None:
         """Forget what lies behind ``point``, first in the store, then in the file."""
-        if self._over:
-            raise taken_over()
+        self._still_ours()
         if point.number != self._point.number:
             self._record(point)
         self._path.touch()
@@ -105,16 +102,6 @@ class Incoming:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-    def _own(self) -> IO[bytes]:
-        if self._file is None:
-            raise taken_over()
-        return self._file
-
-    def _force(self) -> None:
-        file = self._own()
-        file.flush()
-        os.fsync(file.fileno())
 
     def _record(self, point: SyncPoint) -> None:
         self._store.reach(self._transfer, point.number, point.offset, point.articles)

@@ -23,12 +23,12 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 from gateway.disk import sync_directory
 from gateway.errors import Trouble
 from gateway.link.context import Context
-from gateway.link.flow import taken_over
+from gateway.link.held import Held
 from gateway.link.partners import PartnerEntry, Partners
 from gateway.pesit import diagnostics
 from gateway.pesit.records import Form, form_of
@@ -277,20 +277,19 @@ def _public(head: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-class Incoming:
+class Incoming(Held):
     """One file that is coming (``link.flow.Receiving``): data in ``part``, its points in ``context``."""
 
     def __init__(
         self, context: Context, part: Path, form: Form, limit: int, done: Callable[[int, int], None]
     ) -> None:  # fmt: skip
         """``limit`` in bytes, 0 for none; ``done`` gets bytes and articles when the file is whole and on disk."""
+        super().__init__()
         self._context = context
         self._part = part
         self._form = form
         self._limit = limit
         self._done = done
-        self._file: BinaryIO | None = None
-        self._over = False
 
     def position(self) -> SyncPoint:
         """The last durable point; the start where the file is not what the context says."""
@@ -300,8 +299,7 @@ class Incoming:
 
     def truncate(self, point: SyncPoint) -> None:
         """Forget what lies behind ``point``, first in the context, then in the file; 2.228 for a point never had."""
-        if self._over:
-            raise taken_over()
+        self._still_ours()
         place = self._context.place(point.number)
         if place is None:
             raise diagnostics.trouble("2.228")
@@ -348,17 +346,6 @@ class Incoming:
                 self._file.close()
             self._file = None
         self._over = True
-
-    def _own(self) -> BinaryIO:
-        if self._file is None:
-            raise taken_over()
-        return self._file
-
-    def _force(self) -> int:
-        file = self._own()
-        file.flush()
-        os.fsync(file.fileno())
-        return file.tell()
 
 
 class Repeated:

@@ -120,11 +120,6 @@ def said(fpdu: Fpdu) -> Trouble:
 # --- leaving the data phase, going back in it ------------------------------------------------------------------------
 
 
-def taken_over() -> Trouble:
-    """What a receiver says when its file is being written by another line since: two lines never write one file."""
-    return diagnostics.trouble("2.207", "transfert repris sur une autre liaison")
-
-
 async def interrupt(line: Line, cause: Trouble, otherwise: str) -> NoReturn:
     """Leave the data phase for a trouble of ours: IDT and its ACK, then ``Interrupted``."""
     code = diagnostics.code_of(cause, otherwise)

@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 from gateway.errors import Trouble
-from gateway.link.flow import taken_over
+from gateway.link.held import Held
 from gateway.pesit import diagnostics
 from gateway.pesit.records import Form
 from gateway.pesit.transfer import BINARY, Identity, SyncPoint
@@ -225,15 +225,14 @@ class Spool:
         return row
 
 
-class _Incoming:
+class _Incoming(Held):
     """A file on its way in (``link.flow.Receiving``)."""
 
     def __init__(self, spool: Spool, file: int, arrived: Callable[[], None]) -> None:
+        super().__init__()
         self._spool = spool
         self._id = file
         self._arrived = arrived
-        self._file: IO[bytes] | None = None
-        self._over = False
 
     def position(self) -> SyncPoint:
         """The last point whose data are on disk."""
@@ -243,8 +242,7 @@ class _Incoming:
     def truncate(self, point: SyncPoint) -> None:
         """Back to a point of this file; 2.214 for another."""
         known = self._spool.points(self._id, "in")
-        if self._over:
-            raise taken_over()
+        self._still_ours()
         if point.number and point.number not in known:
             raise diagnostics.trouble("2.214")
         place = known[point.number][1] if point.number else 0
@@ -292,17 +290,6 @@ class _Incoming:
         if self._file:
             self._file.close()
             self._file = None
-
-    def _own(self) -> IO[bytes]:
-        if self._file is None:
-            raise taken_over()
-        return self._file
-
-    def _force(self) -> int:
-        file = self._own()
-        file.flush()
-        os.fsync(file.fileno())
-        return file.tell()
 
 
 @dataclass(frozen=True)
