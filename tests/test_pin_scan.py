@@ -101,3 +101,20 @@ def test_what_is_removed_is_searched_first() -> None:
     with pytest.raises(AssertionError, match="planted"):
         remove(folder)
     assert not folder.exists()
+
+
+def test_bare_digits_among_sealed_bytes_are_chance_wherever_the_sealed_bytes_end(folder: Path) -> None:
+    drawn = random.Random(1)
+    (folder / "half-sealed").write_bytes(
+        drawn.randbytes(20_000) + f" {CODE} ".encode() + drawn.randbytes(20_000) + bytes(20_000)
+    )
+    assert not is_random(folder / "half-sealed") and not found(folder)
+
+
+@pytest.mark.parametrize("form", [f"\x04{CODE}", f"pin={CODE},", base64.b64encode(CODE.encode()).decode()])
+def test_a_code_in_a_shape_of_its_own_is_found_between_sealed_bytes(folder: Path, form: str) -> None:
+    drawn = random.Random(1)
+    (folder / "record").write_bytes(
+        bytes(5_000) + drawn.randbytes(40) + f'{{"{form}"}}'.encode("latin-1") + drawn.randbytes(40) + bytes(5_000)
+    )
+    assert found(folder)

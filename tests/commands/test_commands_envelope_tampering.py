@@ -101,8 +101,9 @@ def short_tag(envelope: bytes, other: bytes) -> bytes:
     reader.enter(der.context(0))
     reader.enter(der.SEQUENCE)
     version, infos, content, tag = (reader.element(limit=1 << 20) for _ in range(4))
-    assert content.count(der.integer(16)) == 1 and tag == der.octets(envelope[-16:])
-    content = der.sequence(content[4:].replace(der.integer(16), der.integer(12), 1))
+    head, body = content[4 : -len(CONTENT)], content[-len(CONTENT) :]
+    assert head.count(der.integer(16)) == 1 and tag == der.octets(envelope[-16:])
+    content = der.sequence(head.replace(der.integer(16), der.integer(12)), body)
     return der.sequence(kind, der.tlv(der.context(0), der.sequence(version, infos, content, der.octets(tag[2:14]))))
 
 
