@@ -9,7 +9,7 @@ ROOT   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 PACKAGES := python3-venv python3-dev gcc libc6-dev pkg-config libpcsclite-dev libsystemd-dev \
             pcscd vsmartcard-vpcd opensc openssl openssh-server libengine-pkcs11-openssl iproute2 util-linux systemd systemd-container tzdata chromium
 
-.PHONY: setup demo test check bench dev power test-large conformity
+.PHONY: setup demo test check bench dev power test-large vm-test conformity
 
 setup: $(VENV)/.ready
 
@@ -42,6 +42,10 @@ power: setup
 
 test-large: setup
 	$(BIN)/python -m pytest -m long --ignore=tests/power
+
+# The real units under a systemd of their own, in a container (tests/systemd/machine.py); `make test` runs them too.
+vm-test: setup
+	$(BIN)/python -m pytest tests/systemd
 
 conformity: setup
 	$(BIN)/python tests/conformity/table.py
