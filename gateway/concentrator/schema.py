@@ -177,6 +177,10 @@ MIGRATIONS = (
         at      TEXT NOT NULL
     ) STRICT;
     """,
+    """
+    ALTER TABLE mailbox ADD COLUMN recipient TEXT NOT NULL DEFAULT '';  -- SHA-256 of the box's certificate; '' unknown
+    CREATE INDEX mailbox_recipients ON mailbox (sender, recipient) WHERE delivered = '';
+    """,
 )
 
 
