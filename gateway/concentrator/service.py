@@ -21,6 +21,7 @@ from gateway.concentrator.integration import Integration
 from gateway.concentrator.keys import Keys, Trust, load_keys, load_trust
 from gateway.concentrator.landing import Landing
 from gateway.concentrator.mailbox import Mailbox
+from gateway.concentrator.numbers import Numbers
 from gateway.concentrator.publishing import publish
 from gateway.concentrator.reception import Reception
 from gateway.concentrator.resealing import Resealing
@@ -49,11 +50,13 @@ async def run(runtime: Runtime, _: Paths, settings: ConcentratorSettings) -> Non
     context = server_context(settings)
     keys = load_keys(settings)
     arrived = asyncio.Event()
+    database = settings.database
+    with closing(Store(database)) as incoming, closing(Store(database)) as settled, closing(Store(database)) as memory:
+        numbers = Numbers(memory)
 
-    def trust() -> Trust:
-        return load_trust(settings)
+        def trust() -> Trust:
+            return load_trust(settings, numbers)
 
-    with closing(Store(settings.database)) as incoming, closing(Store(settings.database)) as settled:
         sweep(settings, settled, utc_now())
         if settings.enrolment.enabled:
             publish(settings, settled, utc_now())

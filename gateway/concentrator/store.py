@@ -290,6 +290,17 @@ class Store:
         with self.transaction() as connection:
             connection.execute("INSERT OR IGNORE INTO alarms VALUES (?, ?, ?, ?)", (about, code, text, at))
 
+    # -- revocation lists
+
+    def list_numbers(self) -> dict[str, int]:
+        """The highest number seen of each authority's revocation lists."""
+        return {row["authority"]: int(row["number"]) for row in self._rows("SELECT * FROM lists")}
+
+    def note_list(self, authority: str, number: int) -> None:
+        """A list of a higher number was seen."""
+        with self.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO lists VALUES (?, ?)", (authority, str(number)))
+
     # -- files
 
     def named_files(self, since: str) -> tuple[set[str], set[str]]:
