@@ -84,6 +84,13 @@ def returns(stage: Stage, where: str = "1") -> list[str]:
         return [name for (name,) in book.execute(f"SELECT name FROM returns WHERE {where}")]
 
 
+def sign(stage: Stage, name: str, then: str) -> None:
+    stage.await_states({name: "CHECKED"})
+    stage.wait(lambda: stage.pending()["items"] and stage.pending()["card"]["state"] == "locked", "the card")
+    stage.unlock()
+    stage.await_states({name: then})
+
+
 def integrated(stage: Stage) -> list[str]:
     return sorted(row["fichier"] for row in stage.integrated() if row["verdict"] == "integrated")
 
@@ -100,18 +107,12 @@ def test_a_new_box_takes_up_where_the_lost_one_was(tmp_path: Path) -> None:
             stage.start()
             stage.insert_card()
             stage.hand_over("paid.b2", samples.b2(1))
-            stage.await_states({"paid.b2": "CHECKED"})
-            stage.wait(lambda: stage.pending()["items"] and stage.pending()["card"]["state"] == "locked", "card")
-            stage.unlock()
-            stage.await_states({"paid.b2": "INTEGRATED"})
+            sign(stage, "paid.b2", "INTEGRATED")
             assert in_mailboxes(stage, "not_before = 0 WHERE name LIKE 'arl%1'") == 1
             stage.wait(lambda: returns(stage, "picked <> ''"), "the first ARL")
             line.cut()
             stage.hand_over("queued.b2", samples.b2(2))
-            stage.await_states({"queued.b2": "CHECKED"})
-            stage.wait(lambda: stage.pending()["items"] and stage.pending()["card"]["state"] == "locked", "card")
-            stage.unlock()
-            stage.await_states({"queued.b2": "SEALED"})
+            sign(stage, "queued.b2", "SEALED")
             stage.hand_over("unsigned.b2", samples.b2(4))
             stage.await_states({"unsigned.b2": "CHECKED"})
 
@@ -134,10 +135,8 @@ def test_a_new_box_takes_up_where_the_lost_one_was(tmp_path: Path) -> None:
             assert "3 fichiers, dont 1 à sceller et envoyer de nouveau" in done.stdout
 
             stage.start(*BOX)
-            stage.await_states({"paid.b2": "INTEGRATED", "queued.b2": "INTEGRATED", "unsigned.b2": "CHECKED"})
-            stage.wait(lambda: stage.pending()["items"] and stage.pending()["card"]["state"] == "locked", "card")
-            stage.unlock()
-            stage.await_states({"unsigned.b2": "INTEGRATED"})
+            stage.await_states({"paid.b2": "INTEGRATED", "queued.b2": "INTEGRATED"})
+            sign(stage, "unsigned.b2", "INTEGRATED")
             found = integrated(stage)
             assert len(found) == len(set(found)) == 3
             # What waited at the OCT, sealed to keys that are lost, comes to the new box: an ARL for each lot and a
