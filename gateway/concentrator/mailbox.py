@@ -19,6 +19,7 @@ from gateway.concentrator.store import Return
 from gateway.envelope.certificates import Use
 from gateway.envelope.seal import Opened, Sealer, seal
 from gateway.envelope.signed import sign_with_key, signed_size, write_signed
+from gateway.errors import Refused
 from gateway.formats.returns import ReturnHeader, pack
 
 
@@ -58,11 +59,16 @@ class Mailbox:
     def seal_again(self, sender: str, file: str, at: datetime, trust: Trust) -> tuple[Copied, str]:
         """The return in a file under a new seal, to the certificate of now; the part and its recipient.
 
-        Deferred ENR-010 for who is out of force; Refused or Deferred as by ``make``, or as by ``Opened``.
+        Deferred ENR-010 for who is out of force; Refused OCT-018 for a file that was cleared away; Refused or Deferred
+        as by ``make``, or as by ``Opened``.
         """
         box = self._box_of(sender)
         trust.check(box, (), at, Use.SEAL)
-        with self.parts.open(file) as source:
+        try:
+            source = self.parts.open(file)
+        except FileNotFoundError:
+            raise Refused("OCT-018", "Le fichier de ce retour n'est plus là.") from None
+        with source:
             opened = Opened(source, self._keys.seal_certificate, self._keys.seal)
             part = self.parts.add(lambda out: seal(opened, opened.size, out, self._recipients(box)))
         return part, recipient_of(box)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -284,6 +284,15 @@ class Store:
         """The puller says that it has this return; said again, it changes nothing."""
         with self.transaction() as connection:
             connection.execute("UPDATE mailbox SET delivered = ? WHERE id = ? AND delivered = ''", (at, item))
+
+    def redeliver(self, sender: str, since: str, files: Collection[str]) -> int:
+        """What was delivered since then waits again, where its file is among ``files``; how many."""
+        with self.transaction() as connection:
+            return connection.execute(
+                "UPDATE mailbox SET delivered = '', offered = 0, point = 0, offset = 0, articles = 0, spacing = 0"
+                " WHERE sender = ? AND recipient <> '' AND delivered >= ? AND file IN (SELECT value FROM json_each(?))",
+                (sender, since, json.dumps(sorted(files))),
+            ).rowcount
 
     def alarm(self, about: str, code: str, text: str, at: str) -> None:
         """Something that a person should look at; said again, it changes nothing."""

@@ -149,6 +149,14 @@ def test_what_our_own_key_does_not_open_is_said_and_keeps_no_other_back(waiting:
     assert len(opened.undelivered(BOX, renewed.recipients(opened), renewed.now.timestamp(), 9)) == 3
 
 
+def test_a_file_that_was_cleared_away_is_said_and_stops_nothing(waiting: Bench, opened: Store) -> None:
+    (waiting.settings.returns / rows(opened)[0]["file"]).unlink()
+    assert work(other(waiting).resealing(opened)) == 3
+    (alarm,) = opened.connection.execute("SELECT * FROM alarms").fetchall()
+    assert (alarm["about"], alarm["code"]) == (f"{BOX} {NAMES[0]}", "OCT-017")
+    assert len(opened.undelivered(BOX, other(waiting).recipients(opened), waiting.now.timestamp(), 9)) == 2
+
+
 STEPS = {
     "the new seal is durable": (gateway.book.parts.Parts, "add"),
     "what is laid out goes": (Landing, "withdraw"),
