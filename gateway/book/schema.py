@@ -306,6 +306,10 @@ MIGRATIONS = (
         certificate TEXT NOT NULL                -- SHA-256 of the OCT's certificate of the present seal
     ) STRICT;
     """,
+    """
+    ALTER TABLE returns ADD COLUMN signed TEXT NOT NULL DEFAULT '';  -- SHA-256 of what the OCT signed; '' unknown
+    CREATE INDEX returns_signed ON returns (signed) WHERE signed <> '';
+    """,
 )
 
 

@@ -11,6 +11,7 @@ import json
 import sqlite3
 import sys
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,16 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     accept.add_argument("--why", required=True, metavar="RAISON")
     accept.add_argument("--directory", type=Path, default=ConcentratorSettings.directory, metavar="RÉPERTOIRE")
     accept.set_defaults(act=accept_journal)
+    again = actions.add_parser("redeliver", help="remettre de nouveau à un boîtier restauré ce qu'il a eu depuis")
+    again.add_argument("sender", metavar="CORRESPONDANT")
+    again.add_argument("--since", required=True, type=_day, metavar="AAAA-MM-JJ", help="le jour de sa sauvegarde")
+    again.add_argument("--directory", type=Path, default=ConcentratorSettings.directory, metavar="RÉPERTOIRE")
+    again.set_defaults(act=redeliver)
     concentrator_boxes.register(actions)
+
+
+def _day(text: str) -> str:
+    return date.fromisoformat(text).isoformat()
 
 
 def list_verdicts(arguments: argparse.Namespace) -> int:
@@ -75,6 +85,17 @@ def accept_journal(arguments: argparse.Namespace) -> int:
     with closing(Store(path)) as store, store.transaction() as connection:
         done = forget(connection, arguments.sender, arguments.why, utc_now())
     print(f"{arguments.sender} : {plural(done, 'tête')} de journal oubliées.")
+    return 0
+
+
+def redeliver(arguments: argparse.Namespace) -> int:
+    """Returns that a box had, and confirmed, wait for it again; a box that has them knows them."""
+    settings = ConcentratorSettings(directory=arguments.directory)
+    if not settings.database.exists():
+        raise Deferred("OCT-007", f"Aucun concentrateur n'a encore tourné dans {arguments.directory}.", Scope.BOX)
+    with closing(Store(settings.database)) as store:
+        done = store.redeliver(arguments.sender, arguments.since, [file.name for file in settings.returns.iterdir()])
+    print(f"{arguments.sender} : {plural(done, 'retour sera remis', 'retours seront remis')} de nouveau.")
     return 0
 
 

@@ -67,7 +67,8 @@ def change_tables(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({**told, **done}, ensure_ascii=False))
     else:
-        print(f"Changé par la carte de {done['name']} : en vigueur.")
+        print(f"Changé par la carte de {done['name']} : en vigueur ici.")
+        print("Le concentrateur a ses propres mandats : lui annoncer ceux qui changent, sinon il refuse (OCT-011).")
     return 0
 
 

@@ -249,6 +249,16 @@ class Members:
             raise Deferred("ENR-010", text, Scope.ROUTE)
         return self._seals[identifier]
 
+    def recipients(self, identifier: str) -> tuple[str, ...]:
+        """To which certificates (SHA-256) that must be sealed which this partner is handed; none for who is out of
+        force.  '' is among them: returns that were made before their recipient was kept."""
+        if self._boxes.excluded(identifier):
+            return ()
+        found = tuple(row["certificate"] for row in self._boxes.certificates(identifier, "box-seal"))
+        if not found and self._boxes.last(identifier) is None and identifier in self._seals:
+            found = (hashlib.sha256(self._seals[identifier]).hexdigest(),)
+        return ("", *found) if found else ()
+
     def sign_certificates(self, identifier: str) -> tuple[bytes, ...]:
         """The certificates (DER) by which the box of a partner signs its journal; none where none is known."""
         enrolled = tuple(bytes(row["der"]) for row in self._boxes.certificates(identifier, "box-sign"))

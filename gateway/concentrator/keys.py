@@ -6,16 +6,18 @@ revocation lists at each check, since others renew them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from gateway.concentrator.numbers import Numbers
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.envelope import certificates
 from gateway.envelope.algorithms import PrivateKey
 from gateway.envelope.certificates import Use, check_path, load_certificates, load_key, load_lists
 from gateway.envelope.issuing import Authority, authority_of
+from gateway.envelope.revocation import NONE_SEEN
 from gateway.errors import Refused, Scope
 
 
@@ -31,15 +33,16 @@ class Keys:
 
 @dataclass(frozen=True)
 class Trust:
-    """The root, the intermediates and the revocation lists of one moment, all DER."""
+    """The root, the intermediates and the revocation lists of one moment, all DER; the last numbers seen of lists."""
 
     roots: tuple[bytes, ...]
     chain: tuple[bytes, ...]
     crls: tuple[bytes, ...]
+    seen: Mapping[str, int]
 
     def check(self, leaf: bytes, chain: Sequence[bytes], at: datetime, use: Use) -> certificates.Path:
         """The path of a certificate, ``chain`` being what came with it; Refused or Deferred as ``check_path``."""
-        return check_path(leaf, (*chain, *self.chain), self.roots, self.crls, at, use)
+        return check_path(leaf, (*chain, *self.chain), self.roots, self.crls, at, use, seen=self.seen)
 
 
 def load_keys(settings: ConcentratorSettings) -> Keys:
@@ -52,13 +55,12 @@ def load_keys(settings: ConcentratorSettings) -> Keys:
     )
 
 
-def load_trust(settings: ConcentratorSettings) -> Trust:
+def load_trust(settings: ConcentratorSettings, numbers: Numbers | None = None) -> Trust:
     """What the settings trust, read now; Refused (scope box) for what is absent or unreadable."""
-    return Trust(
-        roots=tuple(load_certificates(_read(settings.root))),
-        chain=tuple(one for path in settings.chain for one in load_certificates(_read(path))),
-        crls=tuple(one for path in (*settings.crls, *_published(settings)) for one in load_lists(_read(path))),
-    )
+    roots = tuple(load_certificates(_read(settings.root)))
+    chain = tuple(one for path in settings.chain for one in load_certificates(_read(path)))
+    crls = tuple(one for path in (*settings.crls, *_published(settings)) for one in load_lists(_read(path)))
+    return Trust(roots, chain, crls, numbers.learn(roots, chain, crls) if numbers else NONE_SEEN)
 
 
 def _published(settings: ConcentratorSettings) -> tuple[Path, ...]:

@@ -5,8 +5,9 @@ counts when it has its whole name, is a plain file with one link and does not ch
 is copied is hashed, made durable and recorded like any transfer, and only then is it removed: killed at any
 instant, it is recorded once.  A copy that is not what its name says is taken all the same, with an alarm: the
 seal decides, and the receipt tells the sender.  Returns are laid out when the sender asks, and are delivered
-when it says that it has them, never because they are gone.  What was left half done is swept by its age here
-(ctime), which the sender cannot set.  It limits no sender's disk space: that is the file system's quota.
+when it says that it has them, never because they are gone; those sealed to a key out of force are taken
+away.  What was left half done is swept by its age here (ctime), which the sender cannot set.  It limits no
+sender's disk space: that is the file system's quota.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from gateway.book.doors import Copied, Door, blocks, copy_hashing
 from gateway.book.moves import iso
+from gateway.concentrator.boxes import Members
 from gateway.concentrator.reception import FICHIER_NAME
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
@@ -39,6 +41,7 @@ class Landing:
         """Refused OCT-008 (scope box) when a landing directory has not its two rooms."""
         self._settings = settings
         self._store = store
+        self._members = Members(settings, store)
         self._clock = clock
         homes = {one.identifier: Path(one.landing) for one in settings.partners if one.landing}
         for home in homes.values():
@@ -51,8 +54,9 @@ class Landing:
     def look(self) -> bool:
         """See to the returns of all, then take one fichier in; whether one was taken."""
         for sender, door in self._returns.items():
-            self._deliver(sender, door)
-            self._answer(sender, door)
+            recipients = self._members.recipients(sender)
+            self._deliver(sender, door, recipients)
+            self._answer(sender, door, recipients)
         return any(self._take(sender, door, name) for sender, door in self._depots.items() for name in door.names())
 
     # -- fichiers in
@@ -127,23 +131,29 @@ class Landing:
 
     # -- returns out
 
-    def _deliver(self, sender: str, door: Door) -> None:
-        """Record what the sender says that it has, and clear away what is delivered, by whichever channel."""
+    def _deliver(self, sender: str, door: Door, recipients: Sequence[str]) -> None:
+        """Record what the sender says that it has, and clear away what is delivered, by whichever channel; who is out
+        of force is not believed."""
         names = door.names()
-        for mark in (name for name in names if name.endswith(HAD)):
+        for mark in (name for name in names if recipients and name.endswith(HAD)):
             row = self._store.named(sender, mark.removesuffix(HAD))
             if row is not None:
                 self._store.deliver(row["id"], iso(self._clock()))
         for name in names:
             row = self._store.named(sender, name)
-            if name != DEMAND and (row is None or row["delivered"]):
+            if name != DEMAND and (row is None or row["delivered"] or row["recipient"] not in recipients):
                 _clear(door, name)
 
-    def _answer(self, sender: str, door: Door) -> None:
+    def withdraw(self, sender: str, name: str) -> None:
+        """A return is about to lie under another seal: what is laid out of it goes first."""
+        if sender in self._returns:
+            _clear(self._returns[sender], name)
+
+    def _answer(self, sender: str, door: Door, recipients: Sequence[str]) -> None:
         """Lay out what is undelivered, if the sender asks; the demand goes last."""
         if DEMAND not in door.names():
             return
-        for row in self._store.undelivered(sender, self._clock().timestamp(), MOST_RETURNS):
+        for row in self._store.undelivered(sender, recipients, self._clock().timestamp(), MOST_RETURNS):
             if not door.has(row["name"]):
                 self._lay_out(door, row["name"], self._settings.returns / row["file"])
         _clear(door, DEMAND)

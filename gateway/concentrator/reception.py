@@ -1,6 +1,7 @@
 """The concentrator as a PeSIT server's application: it takes fichiers in and hands returns out.
 
-Rules.  Who comes is known by certificate and password; wrong passwords are counted and slow the next try.
+Rules.  Who comes is known by certificate and password; wrong passwords are counted and slow the next try.  Whether it
+is still in force is asked again before anything is handed out, or believed to be had.
 A fichier is named in PI 99, ``<fichier id>.<transmission>.<seal>``.  Returns are asked for as ``RETOURS``: the
 server picks, and a return is delivered only when the puller's message says so (F-132), never by the end of
 its transfer.  It opens nothing and decides nothing about a content.
@@ -183,11 +184,11 @@ class Reception:
             return offer_lists(self._trust().crls, identity, self._clock())
         if identity.file_name != RETURNS or identity.file_type != 0:
             return None
-        now = self._clock()
+        now, recipients = self._clock(), self._recipients(access)
         if restart:
-            row = self._store.offered(access.identifier, identity.transfer_id)
+            row = self._store.offered(access.identifier, recipients, identity.transfer_id)
         else:
-            row = self._store.offer(access.identifier, now.timestamp(), iso(now))
+            row = self._store.offer(access.identifier, recipients, now.timestamp(), iso(now))
         if row is None or not (self._settings.returns / row["file"]).exists():  # delivered and cleared away
             return None
         return Outgoing(_return_identity(row, identity), row, self._store, self._settings)
@@ -197,12 +198,18 @@ class Reception:
         a return that is not this partner's.  Said again, it is answered again."""
         if identity.file_name != RETURNS or identity.file_type != 0:
             raise diagnostics.trouble("2.209")
-        sender = access.identifier
-        row = self._store.named(sender, text.strip()) or self._store.offered(sender, identity.transfer_id)
-        if row is None:
+        sender, recipients = access.identifier, self._recipients(access)
+        row = self._store.named(sender, text.strip()) or self._store.offered(sender, recipients, identity.transfer_id)
+        if row is None or not recipients:
             raise diagnostics.trouble("2.205")
         self._store.deliver(row["id"], iso(self._clock()))
         return str(row["name"])
+
+    def _recipients(self, access: PartnerAccess) -> tuple[str, ...]:
+        """To whom that may be sealed which goes out on this connection; nobody once its partner was taken out of
+        force, or enrolled again: a box that was stolen takes nothing, and confirms nothing in another's place."""
+        same = self._members.find(access.identifier) == access
+        return self._members.recipients(access.identifier) if same else ()
 
     def leave(self, access: PartnerAccess) -> None:
         """Nothing is kept of a connection."""

@@ -177,6 +177,16 @@ MIGRATIONS = (
         at      TEXT NOT NULL
     ) STRICT;
     """,
+    """
+    ALTER TABLE mailbox ADD COLUMN recipient TEXT NOT NULL DEFAULT '';  -- SHA-256 of the box's certificate; '' unknown
+    CREATE INDEX mailbox_recipients ON mailbox (sender, recipient) WHERE delivered = '';
+    """,
+    """
+    CREATE TABLE lists (
+        authority TEXT PRIMARY KEY,              -- SHA-256 of the public key that signs its revocation lists
+        number    TEXT NOT NULL                  -- of the last one that was read; numbers only grow
+    ) STRICT;
+    """,
 )
 
 

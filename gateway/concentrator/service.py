@@ -21,8 +21,10 @@ from gateway.concentrator.integration import Integration
 from gateway.concentrator.keys import Keys, Trust, load_keys, load_trust
 from gateway.concentrator.landing import Landing
 from gateway.concentrator.mailbox import Mailbox
+from gateway.concentrator.numbers import Numbers
 from gateway.concentrator.publishing import publish
 from gateway.concentrator.reception import Reception
+from gateway.concentrator.resealing import Resealing
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
 from gateway.config import Paths
@@ -48,11 +50,13 @@ async def run(runtime: Runtime, _: Paths, settings: ConcentratorSettings) -> Non
     context = server_context(settings)
     keys = load_keys(settings)
     arrived = asyncio.Event()
+    database = settings.database
+    with closing(Store(database)) as incoming, closing(Store(database)) as settled, closing(Store(database)) as memory:
+        numbers = Numbers(memory)
 
-    def trust() -> Trust:
-        return load_trust(settings)
+        def trust() -> Trust:
+            return load_trust(settings, numbers)
 
-    with closing(Store(settings.database)) as incoming, closing(Store(settings.database)) as settled:
         sweep(settings, settled, utc_now())
         if settings.enrolment.enabled:
             publish(settings, settled, utc_now())
@@ -63,11 +67,16 @@ async def run(runtime: Runtime, _: Paths, settings: ConcentratorSettings) -> Non
         landing.sweep()
         mailbox = Mailbox(settings.returns, keys, Members(settings, settled).seal_certificate)
         integration = Integration(settings, settled, mailbox, keys, trust, utc_now)
+        resealing = Resealing(settings, settled, mailbox, landing, trust, utc_now)
+
+        def work() -> bool:
+            return any([landing.look(), integration.work(), resealing.work()])
+
         runtime.log("info", f"à l'écoute sur {settings.host}:{listener.getsockname()[1]}")
         runtime.ready()
         async with asyncio.TaskGroup() as group:
             group.create_task(serve([listener], reception, _offer(settings), context, runtime.stop))
-            group.create_task(_integrate(runtime, settings, settled, landing, integration, arrived))
+            group.create_task(_work(runtime, settings, settled, landing, work, arrived))
             if settings.enrolment.enabled:
                 group.create_task(_enrol(runtime, settings, keys, trust))
             await runtime.stop.wait()
@@ -82,13 +91,10 @@ async def _enrol(runtime: Runtime, settings: ConcentratorSettings, keys: Keys, t
     await serve_enrolments(runtime, settings, keys, trust, context, listener)
 
 
-async def _integrate(
-    runtime: Runtime, settings: ConcentratorSettings, store: Store, landing: Landing, integration: Integration,
+async def _work(
+    runtime: Runtime, settings: ConcentratorSettings, store: Store, landing: Landing, work: Callable[[], bool],
     arrived: asyncio.Event,
 ) -> None:  # fmt: skip
-    def work() -> bool:
-        return any([landing.look(), integration.work()])
-
     sweep_at = utc_now() + SWEEP_EVERY
     while not runtime.stop.is_set():
         arrived.clear()

@@ -7,8 +7,9 @@ database itself refuses a second one.  The store knows no key, no network and no
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,16 +39,22 @@ NUMBERS = (1 << 24) - 1
 """Transfer ids that PI 13 can tell apart; 0 is none of them (F-101)."""
 
 
+_SEALED_TO = "recipient IN (SELECT value FROM json_each(?))"
+
 Also = Callable[[sqlite3.Connection], None]
 
 
 @dataclass(frozen=True)
 class Return:
-    """A return as it lies in a mailbox: already signed, sealed and durable; offered from ``not_before`` on."""
+    """A return as it lies in a mailbox: already signed, sealed and durable; offered from ``not_before`` on.
+
+    ``recipient`` is the SHA-256 (hex) of the box's certificate to which it is sealed.
+    """
 
     sender: str
     header: ReturnHeader
     part: Copied
+    recipient: str
     not_before: float
 
 
@@ -207,35 +214,59 @@ class Store:
             _put(connection, answer)
             _conclude(connection, transfer, "double")
 
-    # -- mailboxes
+    # -- mailboxes (``recipients``: SHA-256 of the certificates to which what a sender may be handed is sealed)
 
-    def offer(self, sender: str, now: float, at: str) -> sqlite3.Row | None:
+    def offer(self, sender: str, recipients: Sequence[str], now: float, at: str) -> sqlite3.Row | None:
         """The oldest return that this sender has not got, counted as offered; one that failed three times comes
         last and raises an alarm."""
         with self.transaction() as connection:
             _alarm(connection, sender, at)
             row: sqlite3.Row | None = connection.execute(
-                "SELECT * FROM mailbox WHERE sender = ? AND delivered = '' AND not_before <= ?"
+                f"SELECT * FROM mailbox WHERE sender = ? AND {_SEALED_TO} AND delivered = '' AND not_before <= ?"  # noqa: S608
                 " ORDER BY offered >= ?, not_before, id LIMIT 1",
-                (sender, now, OFFERS),
+                (sender, json.dumps(recipients), now, OFFERS),
             ).fetchone()
             if row is not None:
                 connection.execute("UPDATE mailbox SET offered = offered + 1 WHERE id = ?", (row["id"],))
         return row
 
-    def offered(self, sender: str, number: int) -> sqlite3.Row | None:
+    def offered(self, sender: str, recipients: Sequence[str], number: int) -> sqlite3.Row | None:
         """The return that went to this sender under a transfer id (``number_of``)."""
         return self._row(
-            "SELECT * FROM mailbox WHERE sender = ? AND offered > 0 AND (id - 1) % ? + 1 = ? ORDER BY id DESC LIMIT 1",
-            sender, NUMBERS, number,
+            f"SELECT * FROM mailbox WHERE sender = ? AND {_SEALED_TO} AND offered > 0"  # noqa: S608
+            " AND (id - 1) % ? + 1 = ? ORDER BY id DESC LIMIT 1",
+            sender, json.dumps(recipients), NUMBERS, number,
         )  # fmt: skip
 
-    def undelivered(self, sender: str, now: float, most: int) -> list[sqlite3.Row]:
+    def undelivered(self, sender: str, recipients: Sequence[str], now: float, most: int) -> list[sqlite3.Row]:
         """The oldest returns that this sender has not got, ``most`` of them at most; they do not count as offered."""
         return self._rows(
-            "SELECT * FROM mailbox WHERE sender = ? AND delivered = '' AND not_before <= ? ORDER BY id LIMIT ?",
-            sender, now, most,
+            f"SELECT * FROM mailbox WHERE sender = ? AND {_SEALED_TO} AND delivered = '' AND not_before <= ?"  # noqa: S608
+            " ORDER BY id LIMIT ?",
+            sender, json.dumps(recipients), now, most,
         )  # fmt: skip
+
+    def recipients(self) -> list[tuple[str, str]]:
+        """(sender, recipient) of what is not delivered yet, where the recipient is known."""
+        rows = self._rows("SELECT DISTINCT sender, recipient FROM mailbox WHERE delivered = '' AND recipient <> ''")
+        return [(row["sender"], row["recipient"]) for row in rows]
+
+    def sealed_to(self, sender: str, recipient: str) -> list[sqlite3.Row]:
+        """The returns for this sender that are sealed to a certificate and not delivered, the oldest first."""
+        return self._rows(
+            "SELECT * FROM mailbox WHERE sender = ? AND recipient = ? AND delivered = '' ORDER BY id", sender, recipient
+        )
+
+    def exchange(self, item: int, part: Copied, recipient: str) -> None:
+        """A return that is not delivered lies under another seal now: a transfer of its own, which was not offered."""
+        with self.transaction() as connection:
+            row = connection.execute("SELECT * FROM mailbox WHERE id = ? AND delivered = ''", (item,)).fetchone()
+            if row is None:  # the puller said meanwhile that it has it
+                return
+            connection.execute("DELETE FROM mailbox WHERE id = ?", (item,))
+            kept = {name: row[name] for name in ("sender", "kind", "name", "about", "made", "not_before")}
+            sealed = {"file": part.digest, "size": part.size, "recipient": recipient}
+            _insert(connection, "mailbox", {**kept, **sealed})
 
     def named(self, sender: str, name: str) -> sqlite3.Row | None:
         """This sender's return of a name."""
@@ -254,10 +285,30 @@ class Store:
         with self.transaction() as connection:
             connection.execute("UPDATE mailbox SET delivered = ? WHERE id = ? AND delivered = ''", (at, item))
 
+    def redeliver(self, sender: str, since: str, files: Collection[str]) -> int:
+        """What was delivered since then waits again, where its file is among ``files``; how many."""
+        with self.transaction() as connection:
+            return connection.execute(
+                "UPDATE mailbox SET delivered = '', offered = 0, point = 0, offset = 0, articles = 0, spacing = 0"
+                " WHERE sender = ? AND recipient <> '' AND delivered >= ? AND file IN (SELECT value FROM json_each(?))",
+                (sender, since, json.dumps(sorted(files))),
+            ).rowcount
+
     def alarm(self, about: str, code: str, text: str, at: str) -> None:
         """Something that a person should look at; said again, it changes nothing."""
         with self.transaction() as connection:
             connection.execute("INSERT OR IGNORE INTO alarms VALUES (?, ?, ?, ?)", (about, code, text, at))
+
+    # -- revocation lists
+
+    def list_numbers(self) -> dict[str, int]:
+        """The highest number seen of each authority's revocation lists."""
+        return {row["authority"]: int(row["number"]) for row in self._rows("SELECT * FROM lists")}
+
+    def note_list(self, authority: str, number: int) -> None:
+        """A list of a higher number was seen."""
+        with self.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO lists VALUES (?, ?)", (authority, str(number)))
 
     # -- files
 
@@ -308,6 +359,7 @@ def _put(connection: sqlite3.Connection, item: Return) -> None:
         "about": header.about,
         "file": part.digest,
         "size": part.size,
+        "recipient": item.recipient,
         "made": header.at,
         "not_before": item.not_before,
     }

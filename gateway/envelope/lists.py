@@ -21,12 +21,11 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.envelope.algorithms import read_certificate
 from gateway.envelope.names import display_name
 from gateway.envelope.profile import extension
-from gateway.envelope.revocation import issued, load_list, number_of, unsound
+from gateway.envelope.revocation import authority_of, issued, load_list, number_of, unsound
 from gateway.errors import Refused, Scope
 
 LIMIT = 32 << 20
@@ -38,7 +37,7 @@ _BLOCK = re.compile(_BEGIN + rb"([A-Za-z0-9+/=\n]+)" + _END)
 
 @dataclass(frozen=True)
 class Authority:
-    """Who signs lists: ``key`` is the SHA-256 (hex) of its public key, ``name`` is for people."""
+    """Who signs lists: ``key`` is that of ``revocation.authority_of``, ``name`` is for people."""
 
     certificate: x509.Certificate
     key: str
@@ -119,8 +118,7 @@ def _signs_lists(certificate: x509.Certificate) -> bool:
 
 
 def _authority(certificate: x509.Certificate) -> Authority:
-    public = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return Authority(certificate, hashlib.sha256(public).hexdigest(), display_name(certificate))
+    return Authority(certificate, authority_of(certificate), display_name(certificate))
 
 
 def read_listing(der: bytes, known: Sequence[Authority]) -> Listing | None:

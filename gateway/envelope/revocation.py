@@ -9,7 +9,7 @@ with an end; deltas, indirect and partial lists and what is critical and unknown
 Rule 4: a list serves ``GRACE`` beyond its nextUpdate, for the nights on which its publisher is late.
 Rule 5: the number of an authority's lists only grows: one below the last number seen is unsound.
 
-Where lists come from, and remembering the last number seen, is the keeper's part.
+Where lists come from, and remembering the last number seen, is its caller's part.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def check_revocation(
 ) -> datetime:
     """Check a path, end entity first and root last, by DER lists; returns the earliest nextUpdate used.
 
-    ``seen`` is the last number seen of each ``Listing.authority``.
+    ``seen`` is the last number seen of each authority's lists (``authority_of``).
     Refused CMS-036 revoked.  Deferred CMS-037 no list, CMS-038 out of date, CMS-039 unusable, CMS-033 made
     after ``at`` (scope box: our clock).
     """
@@ -58,9 +58,8 @@ def check_revocation(
 
 
 def authority_of(issuer: x509.Certificate) -> str:
-    """The key under which an authority's last number is remembered: SHA-256 of its name and public key, hex."""
-    key = issuer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(issuer.subject.public_bytes() + key).hexdigest()
+    """The key under which an authority's last number is remembered: SHA-256 of its public key, hexadecimal."""
+    return hashlib.sha256(issuer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
 def load_list(encoded: bytes) -> x509.CertificateRevocationList | None:

@@ -14,7 +14,9 @@ from gateway.book.moves import iso
 from gateway.concentrator.boxes import Members
 from gateway.concentrator.integration import Integration
 from gateway.concentrator.keys import load_keys, load_trust
+from gateway.concentrator.landing import Landing
 from gateway.concentrator.mailbox import Mailbox
+from gateway.concentrator.resealing import Resealing
 from gateway.concentrator.settings import ConcentratorSettings, PartnerAccess, PayerSettings
 from gateway.concentrator.store import Store
 from gateway.envelope.attributes import SigningContext
@@ -80,10 +82,21 @@ class Bench:
             directory.mkdir(parents=True, exist_ok=True)
         return Store(self.settings.database)
 
+    def mailbox(self, store: Store) -> Mailbox:
+        members = Members(self.settings, store)
+        return Mailbox(self.settings.returns, load_keys(self.settings), members.seal_certificate)
+
     def integration(self, store: Store) -> Integration:
-        keys = load_keys(self.settings)
-        mailbox = Mailbox(self.settings.returns, keys, Members(self.settings, store).seal_certificate)
+        keys, mailbox = load_keys(self.settings), self.mailbox(store)
         return Integration(self.settings, store, mailbox, keys, lambda: load_trust(self.settings), self.clock)
+
+    def resealing(self, store: Store) -> Resealing:
+        landing, mailbox = Landing(self.settings, store, self.clock), self.mailbox(store)
+        return Resealing(self.settings, store, mailbox, landing, lambda: load_trust(self.settings), self.clock)
+
+    def recipients(self, store: Store) -> tuple[str, ...]:
+        """To whom returns for the box may be sealed."""
+        return Members(self.settings, store).recipients(BOX)
 
     def sign_and_seal(
         self, content: bytes, fichier: str, signer: str = SIGNER, to: str = "oct-seal", named: str | None = None,
@@ -102,11 +115,14 @@ class Bench:
         sealer.close()
         return out.getvalue()
 
-    def receive(self, store: Store, sealed: bytes, fichier: str = "f1", transmission: int = 1, seal: str = "s1") -> int:
+    def receive(
+        self, store: Store, sealed: bytes, fichier: str = "f1", transmission: int = 1, seal: str = "s1",
+        sender: str = BOX,
+    ) -> int:  # fmt: skip
         """A file as reception leaves it; the number of its transfer."""
         self.count += 1
         columns = {
-            "sender": BOX, "server": "", "file_type": 0, "file_name": "FICHIER", "transfer_id": self.count,
+            "sender": sender, "server": "", "file_type": 0, "file_name": "FICHIER", "transfer_id": self.count,
             "created": "261123080000", "initial_sender": "", "final_receiver": "", "label": "",
             "free_text": f"{fichier}.{transmission}.{seal}", "fichier": fichier, "transmission": transmission,
             "seal": seal, "began": iso(self.now),

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from concentrator_bench import Bench, b2
+from concentrator_bench import BOX, Bench, b2
 
 from gateway.__main__ import main
 from gateway.concentrator.store import Store
@@ -51,3 +51,24 @@ def test_a_password_is_hashed_for_the_settings(
     monkeypatch.setattr("sys.stdin", io.StringIO("secret\n"))
     assert main(["concentrator", "password"]) == 0
     assert password_fits("secret", capsys.readouterr().out.strip())
+
+
+def test_what_a_lost_box_had_is_delivered_again(
+    bench: Bench, opened: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.receive(opened, bench.sign_and_seal(b2(), "f1"))
+    bench.integration(opened).work()
+    rows = opened.connection.execute("SELECT * FROM mailbox ORDER BY id").fetchall()
+    for row, at in zip(rows, ("2026-11-20T08:00:00Z", "2026-11-21T00:00:00Z", "2026-11-22T08:00:00Z"), strict=True):
+        opened.deliver(row["id"], at)
+    words = ["concentrator", "redeliver", BOX, "--directory", str(bench.settings.directory)]
+    assert main([*words, "--since", "2026-11-21"]) == 0
+    assert "2 retours seront remis de nouveau" in capsys.readouterr().out
+    waiting = opened.undelivered(BOX, bench.recipients(opened), bench.now.timestamp(), 9)
+    assert [row["name"] for row in waiting] == [row["name"] for row in rows[1:]]
+    (bench.settings.returns / rows[0]["file"]).unlink()
+    assert main([*words, "--since", "2026-11-01"]) == 0
+    assert "0 retour sera remis" in capsys.readouterr().out, "what was cleared away cannot be"
+    with pytest.raises(SystemExit):
+        main([*words, "--since", "yesterday"])
+    assert main([*words[:3], "--directory", str(bench.settings.spool), "--since", "2026-11-21"]) == 75

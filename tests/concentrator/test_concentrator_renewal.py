@@ -2,111 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from concentrator_bench import Bench
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding
 from development_pki import Pki
-from enrolment_bench import PARTNER, EnrolmentBench, make_enrolment_bench
+from enrolment_bench import PARTNER
+from renewal_bench import NAMES, RenewalBench
 
-from gateway.book.doors import Copied
-from gateway.book.moves import iso
 from gateway.concentrator.boxes import Boxes, Members
-from gateway.concentrator.integration import Integration
-from gateway.concentrator.keys import load_keys, load_trust
-from gateway.concentrator.mailbox import Mailbox
+from gateway.concentrator.keys import load_trust
 from gateway.concentrator.publishing import publish
-from gateway.concentrator.reception import Reception
-from gateway.envelope.algorithms import PrivateKey, public_key
+from gateway.envelope.algorithms import public_key
 from gateway.envelope.box_keys import BY_NAME
 from gateway.envelope.certificates import Use
 from gateway.envelope.issuing import ends_of_list, named_in
-from gateway.envelope.requests import make_request, new_key
-from gateway.envelope.seal import Sealer
-from gateway.envelope.signed import sign_with_key, signed_size, write_signed
-from gateway.errors import Deferred, Refused, Trouble
-from gateway.formats.enrolment import RENEWAL, Bundle, Named, RenewalAnswer, RenewalRequest, fingerprint, to_base64
-
-NAMES = ("box-seal", "box-sign", "box-transport")
-
-
-class RenewalBench:
-    """A concentrator with one enrolled box whose keys tests hold."""
-
-    def __init__(self, pki: Pki, folder: Path) -> None:
-        self.enrolment: EnrolmentBench = make_enrolment_bench(pki, folder)
-        self.bench: Bench = self.enrolment.bench
-        self.store = self.enrolment.store
-        self.box = self.enrol()
-
-    def enrol(self) -> int:
-        self.enrolment.add_code()
-        signed = self.enrolment.sign(self.enrolment.request())
-        self.enrolment.accept(signed, self.enrolment.desk.answer(signed))
-        return self.enrolment.boxes
-
-    def certificate(self, name: str) -> bytes:
-        """The newest one in the store."""
-        return bytes(Boxes(self.store).certificates(PARTNER, name)[0]["der"])
-
-    def key(self, name: str, box: int = 0) -> PrivateKey:
-        (path,) = (self.enrolment.folder / f"box{box or self.box}/keys").glob(f"*/{name}.*.key")
-        return load_pem_private_key(path.read_bytes(), None)  # type: ignore[return-value]
-
-    def request(self, box: str = "box-9", partner: str = PARTNER, again: tuple[str, ...] = ("recovery",)) -> bytes:
-        keys = tuple(Named(name, to_base64(make_request(BY_NAME[name], new_key(BY_NAME[name])))) for name in NAMES)
-        return RenewalRequest(Bundle(box, partner, iso(self.bench.now), keys, ""), again).to_bytes()
-
-    def arrive(self, content: bytes, certificate: bytes = b"", key: PrivateKey | None = None) -> None:
-        """What forward would have carried, received and worked on."""
-        signer, own = certificate or self.certificate("box-sign"), key or self.key("box-sign")
-        made = sign_with_key(hashlib.sha256(content).digest(), self.bench.now, signer, own)
-        out = io.BytesIO()
-        sealer = Sealer(out, [self.bench.pki.certificate("oct-seal")], signed_size(len(content), made, ()))
-        write_signed(io.BytesIO(content), len(content), sealer, made, ())
-        sealer.close()
-        self.bench.count += 1
-        name = f"{RENEWAL}{fingerprint(content)[:32]}.1.1"
-        columns = {
-            "sender": PARTNER, "server": "", "file_type": 0, "file_name": "F", "transfer_id": self.bench.count,
-            "created": "", "initial_sender": "", "final_receiver": "", "label": "", "free_text": name,
-            "fichier": name.split(".")[0], "transmission": 1, "seal": "1", "began": iso(self.bench.now),
-        }  # fmt: skip
-        row, digest = self.store.begin(columns), hashlib.sha256(out.getvalue()).hexdigest()
-        (self.bench.settings.received / digest).write_bytes(out.getvalue())
-        self.store.complete(row["id"], Copied(digest, len(out.getvalue())), iso(self.bench.now))
-        settings, keys = self.bench.settings, load_keys(self.bench.settings)
-        mailbox = Mailbox(settings.returns, keys, Members(settings, self.store).seal_certificate)
-        Integration(settings, self.store, mailbox, keys, lambda: load_trust(settings), self.bench.clock).work()
-
-    def outcome(self) -> str:
-        rows = self.store.connection.execute("SELECT outcome FROM transfers ORDER BY id DESC LIMIT 1").fetchall()
-        return str(rows[0]["outcome"])
-
-    def alarms(self) -> list[str]:
-        return [row["code"] for row in self.store.connection.execute("SELECT code FROM alarms")]
-
-    def returns(self) -> int:
-        return int(self.store.connection.execute("SELECT count(*) FROM mailbox").fetchone()[0])
-
-    def connect(self, certificate: bytes, password: str = "") -> str:
-        """The diagnostic of a connection, '' where it is let in."""
-        found = max((self.enrolment.folder / f"box{self.enrolment.boxes}/keys/forward").glob("oct-password.*"))
-        reception = Reception(
-            self.bench.settings, self.store, lambda: load_trust(self.bench.settings), self.bench.clock, lambda: None
-        )
-        try:
-            reception.connect(PARTNER, self.bench.settings.name, password or found.read_text(), certificate)
-        except Trouble as trouble:
-            return trouble.code
-        return ""
+from gateway.errors import Deferred, Refused
+from gateway.formats.enrolment import RenewalAnswer, fingerprint
 
 
 @pytest.fixture

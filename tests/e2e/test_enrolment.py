@@ -268,7 +268,10 @@ def test_a_stolen_box_is_out_at_once_and_a_new_enrolment_takes_the_queue_along(p
     assert practice.unlock()["ok"]
     practice.await_states({"pendant.b2": "SEALED"})
     practice.wait(lambda: "certificat" in rung(practice, "oct")["text"], "the route says why")
-    before = issued(practice)
+    before, had = issued(practice), len(inbox(practice))
+    with closing(sqlite3.connect(practice.oct / "concentrator.db", timeout=30)) as store, store:
+        # the box has it, sealed to its former key; that it has was never heard
+        assert store.execute("UPDATE mailbox SET delivered = '' WHERE name LIKE 'rsp%' RETURNING 1").fetchone()
     refused(practice.enrol(code="0" * 20), "ENR-061")
     done = practice.enrol("--again")
     assert done.returncode == 0, done.stderr
@@ -278,7 +281,18 @@ def test_a_stolen_box_is_out_at_once_and_a_new_enrolment_takes_the_queue_along(p
     with closing(sqlite3.connect(practice.oct / "concentrator.db")) as store:
         taken = store.execute("SELECT count(*), count(DISTINCT digest) FROM verdicts").fetchone()
     assert taken[0] == taken[1] == 4
+    practice.wait(lambda: len(inbox(practice)) >= had + 3 and undelivered(practice) == 0, "all returns")
+    assert len(inbox(practice)) == len(set(inbox(practice))) == had + 3, "the same return is the same in another seal"
     assert rung(practice, "oct")["level"] == "ok"
+
+
+def inbox(stage: Stage) -> list[bytes]:
+    return [path.read_bytes() for path in (stage.paths.practice / "inbox").glob("[!.]*")]
+
+
+def undelivered(stage: Stage) -> int:
+    with closing(sqlite3.connect(stage.oct / "concentrator.db")) as store:
+        return int(store.execute("SELECT count(*) FROM mailbox WHERE delivered = ''").fetchone()[0])
 
 
 def rung(stage: Stage, name: str) -> dict[str, Any]:

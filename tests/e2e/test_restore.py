@@ -1,8 +1,9 @@
-"""A box is lost with fichiers on their way; a new one takes up its backup, and nothing is lost or doubled."""
+"""A box is lost with fichiers and returns on their way; a new one takes its backup up: nothing is lost or doubled."""
 
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from line import Line
 from pin_scan import CODE
-from stage import BOX, REPO, Stage, free_port
+from stage import BOX, REPO, SENDER, Stage, free_port
 from stage_root import stage_root
 
 
@@ -68,6 +69,28 @@ def make_new(stage: Stage) -> None:
     stage.start("concentrator")
 
 
+def in_mailboxes(stage: Stage, change: str) -> int:
+    """What an hour does to the OCT's mailboxes; how many returns it is done to."""
+    with closing(sqlite3.connect(stage.oct / "concentrator.db", timeout=30)) as store, store:
+        return store.execute(f"UPDATE mailbox SET {change}").rowcount
+
+
+def inbox(stage: Stage) -> list[bytes]:
+    return [path.read_bytes() for path in (stage.paths.practice / "inbox").glob("[!.]*")]
+
+
+def returns(stage: Stage, where: str = "1") -> list[str]:
+    with closing(sqlite3.connect(stage.paths.book / "book.db")) as book:
+        return [name for (name,) in book.execute(f"SELECT name FROM returns WHERE {where}")]
+
+
+def sign(stage: Stage, name: str, then: str) -> None:
+    stage.await_states({name: "CHECKED"})
+    stage.wait(lambda: stage.pending()["items"] and stage.pending()["card"]["state"] == "locked", "the card")
+    stage.unlock()
+    stage.await_states({name: then})
+
+
 def integrated(stage: Stage) -> list[str]:
     return sorted(row["fichier"] for row in stage.integrated() if row["verdict"] == "integrated")
 
@@ -76,23 +99,20 @@ def test_a_new_box_takes_up_where_the_lost_one_was(tmp_path: Path) -> None:
     target = free_port()
     with stage_root() as root, closing(Line(target)) as line:
         settings = {"forward": {"port": line.port}, "concentrator": {"port": target}}
-        with Stage(root, settings=settings, pin=CODE) as stage:
+        # the payers answer in an hour: until then ARL and returns wait at the OCT
+        with Stage(root, payer={"delay_s": 3600}, settings=settings, pin=CODE) as stage:
             stage.prepare()
             shutil.copy(stage.paths.key("forward", "oct-password"), stage.root / "password")
             stage.start_reader()
             stage.start()
             stage.insert_card()
             stage.hand_over("paid.b2", samples.b2(1))
-            stage.await_states({"paid.b2": "CHECKED"})
-            stage.wait(lambda: stage.pending()["items"] and stage.pending()["card"]["state"] == "locked", "card")
-            stage.unlock()
-            stage.await_states({"paid.b2": "INTEGRATED"})
+            sign(stage, "paid.b2", "INTEGRATED")
+            assert in_mailboxes(stage, "not_before = 0 WHERE name LIKE 'arl%1'") == 1
+            stage.wait(lambda: returns(stage, "picked <> ''"), "the first ARL")
             line.cut()
             stage.hand_over("queued.b2", samples.b2(2))
-            stage.await_states({"queued.b2": "CHECKED"})
-            stage.wait(lambda: stage.pending()["items"] and stage.pending()["card"]["state"] == "locked", "card")
-            stage.unlock()
-            stage.await_states({"queued.b2": "SEALED"})
+            sign(stage, "queued.b2", "SEALED")
             stage.hand_over("unsigned.b2", samples.b2(4))
             stage.await_states({"unsigned.b2": "CHECKED"})
 
@@ -105,18 +125,30 @@ def test_a_new_box_takes_up_where_the_lost_one_was(tmp_path: Path) -> None:
             line.mend()
             stage.wait(lambda: len(integrated(stage)) == 2, "the OCT")
             lose(stage)
+            # What it had since its backup is delivered again, and what it had before with it.
+            words = ("redeliver", SENDER, "--since", "2000-01-01", "--directory", str(stage.oct))
+            again = subprocess.run([sys.executable, "-m", "gateway", "concentrator", *words], capture_output=True)
+            assert again.returncode == 0 and b" retours seront remis de nouveau" in again.stdout
             make_new(stage)
             done = gateway(stage, "restore", str(backup), "--key", str(stage.pki / "recovery.key"))
             assert (done.returncode, done.stderr) == (0, "")
             assert "3 fichiers, dont 1 à sceller et envoyer de nouveau" in done.stdout
 
             stage.start(*BOX)
-            stage.await_states({"paid.b2": "INTEGRATED", "queued.b2": "INTEGRATED", "unsigned.b2": "CHECKED"})
-            stage.wait(lambda: stage.pending()["items"] and stage.pending()["card"]["state"] == "locked", "card")
-            stage.unlock()
-            stage.await_states({"unsigned.b2": "INTEGRATED"})
+            stage.await_states({"paid.b2": "INTEGRATED", "queued.b2": "INTEGRATED"})
+            sign(stage, "unsigned.b2", "INTEGRATED")
             found = integrated(stage)
             assert len(found) == len(set(found)) == 3
+            # What waited at the OCT, sealed to keys that are lost, comes to the new box: an ARL for each lot and a
+            # return for each fichier, once.
+            in_mailboxes(stage, "not_before = 0")
+            stage.wait(lambda: len(inbox(stage)) >= 3 * len(found), "the returns")
+            stage.wait(lambda: not in_mailboxes(stage, "offered = offered WHERE delivered = ''"), "the last word")
+            assert len(inbox(stage)) == len(set(inbox(stage))) == 9
+            assert sorted(lot["arl"] for lot in stage.board.lots()) == ["positive"] * 6
+            assert {facture["amo_state"] for facture in stage.board.factures()} == {"P"}
+            names = returns(stage)
+            assert len(names) == len(set(names)) and not returns(stage, "kind = 'unread'")
             # The practice hands the same fichier over again: it is known.
             stage.hand_over("again.b2", samples.b2(2))
             stage.wait(lambda: list((stage.paths.practice / "processed").glob("*_again.b2")), "again.b2")

@@ -128,7 +128,8 @@ def test_the_titulaire_changes_it_while_the_keeper_runs(stage: Practice) -> None
         f"Ajouté – personne : Mme Anne MODÈLE ({STAFF})",
         f"Ajouté – mandat : Mme Anne MODÈLE, secrétariat pour l'émetteur {samples.EMITTER}",
         "À prouver par la carte de Claire ESSAI, dans les dix minutes.",
-        "Changé par la carte de Claire ESSAI : en vigueur.",
+        "Changé par la carte de Claire ESSAI : en vigueur ici.",
+        "Le concentrateur a ses propres mandats : lui annoncer ceux qui changent, sinon il refuse (OCT-011).",
     ]
     assert stage.alive("keeper") and stage.processes["keeper"].pid == keeper
     assert [row["holder"] for row in declared(stage)["mandates"]] == [DOCTOR, STAFF]

@@ -114,3 +114,4 @@ def test_what_waited_for_a_mandate_goes_on_and_the_oct_holds_to_its_own(stage: S
     (row,) = stage.board.rows("SELECT reason_code, reason_text FROM fichiers WHERE name = 'b.b2'")
     assert row["reason_code"] == "OCT-011"
     assert f"PAUL EXEMPLE ({NURSE}) n'avait pas de mandat pour l'émetteur {samples.EMITTER}" in row["reason_text"]
+    assert "d'après le concentrateur" in row["reason_text"] and "gateway resend" in row["reason_text"]

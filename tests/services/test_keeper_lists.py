@@ -99,6 +99,35 @@ def test_an_older_list_never_comes_back(bench: KeeperBench) -> None:
     assert judged(bench) == "CMS-036", "after a restart neither"
 
 
+def test_an_older_list_serves_nobody_even_where_the_newest_is_gone(bench: KeeperBench) -> None:
+    """The number in the book counts wherever a certificate is judged: of a signer, of the OCT, of our own."""
+    bring(bench, *fresh(bench, number=8))
+    assert judged(bench) == ""
+    for file in bench.stage.paths.lists.glob("*.crl"):
+        file.unlink()
+    for name, der in zip(SECTORS, fresh(bench, number=7), strict=True):
+        (bench.stage.paths.trust / "crl" / f"{name}.crl").write_bytes(der)
+    assert judged(bench) == "CMS-039"
+    bench.open()
+    assert judged(bench) == "CMS-039", "after a restart too"
+    with pytest.raises(Deferred, match=r"n° 7.*n° 8"):
+        bench.desk.trust.check_oct(bench.pki.certificate("oct-sign"), (), bench.now)
+    bring(bench, *fresh(bench, number=9))
+    assert judged(bench) == ""
+
+
+def test_a_list_out_of_date_gives_way_to_no_older_one(bench: KeeperBench) -> None:
+    """Else whoever keeps new lists out could bring back one that lasts longer and names fewer."""
+    lists = fresh(bench, number=7, days=60)
+    bring(bench, *lists)
+    bring(bench, make_list(bench.pki, "sante", bench.now, number=8, days=2))
+    for name, der in zip(SECTORS, lists, strict=True):
+        (bench.stage.paths.trust / "crl" / f"{name}.crl").write_bytes(der)
+    assert judged(bench) == ""
+    bench.now += timedelta(days=4)
+    assert judged(bench) == "CMS-038"
+
+
 def refused(pki: Pki, now: datetime) -> dict[str, tuple[str, bytes]]:
     """What is wrong with a list, the code, and the list."""
     part = x509.IssuingDistributionPoint(None, None, False, False, None, True, False)

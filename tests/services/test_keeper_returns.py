@@ -27,16 +27,18 @@ def bench(pki: Pki, tmp_path: Path) -> KeeperBench:
     return KeeperBench(tmp_path / "s", pki)
 
 
-def bring(bench: KeeperBench, kind: ReturnKind, body: bytes) -> str:
-    """A return as the OCT makes it and forward brings it."""
+def bring(bench: KeeperBench, kind: ReturnKind, body: bytes, seals: int = 1) -> str:
+    """A return as the OCT makes it and forward brings it, in ``seals`` seals one after another; the last entry."""
     pki, content = bench.pki, pack(kind, f"{kind}_1", None, AT, body)
     made = sign_with_key(hashlib.sha256(content).digest(), bench.now, pki.certificate("oct-sign"), pki.key("oct-sign"))
-    out = io.BytesIO()
-    sealer = Sealer(out, [pki.certificate("box-seal")], signed_size(len(content), made, pki.chain))
-    write_signed(io.BytesIO(content), len(content), sealer, made, pki.chain)
-    sealer.close()
-    name = f"return.{hashlib.sha256(out.getvalue()).hexdigest()}"
-    bench.desk.arrived.put(name, out.getvalue())
+    for _ in range(seals):
+        out = io.BytesIO()
+        recipients = [pki.certificate(name) for name in ("box-seal", "oct-seal")]
+        sealer = Sealer(out, recipients, signed_size(len(content), made, pki.chain))
+        write_signed(io.BytesIO(content), len(content), sealer, made, pki.chain)
+        sealer.close()
+        name = f"return.{hashlib.sha256(out.getvalue()).hexdigest()}"
+        bench.desk.arrived.put(name, out.getvalue())
     return name
 
 
@@ -105,6 +107,21 @@ def test_a_payers_return_that_cannot_be_read_is_delivered(bench: KeeperBench) ->
     look(bench)
     assert kinds(bench) == ["rsp"]
     assert any(name.startswith("return.") for name in bench.desk.counter.names())
+
+
+def test_a_return_is_the_same_under_another_seal(bench: KeeperBench) -> None:
+    """The OCT seals again what waits for a box with new keys; the box may have taken it under the old seal."""
+    bring(bench, "rsp", b"\xff\xfe nothing of NOEMIE", seals=2)
+    assert len(bench.desk.arrived.names()) == 2
+    look(bench)
+    assert (kinds(bench), bench.desk.arrived.names()) == (["rsp"], [])
+    assert len([name for name in bench.desk.counter.names() if name.startswith("return.")]) == 1
+    assert len(bench.told("", "return")) == 1
+    (row,) = bench.desk.book.connection.execute("SELECT id, delivery FROM returns").fetchall()
+    assert {path.name for path in bench.desk.parts.path.iterdir()} == {row["id"], row["delivery"]}
+    bring(bench, "rsp", b"\xff\xfe another")
+    look(bench)
+    assert kinds(bench) == ["rsp", "rsp"]
 
 
 def test_a_seal_that_the_oct_cannot_open_is_made_again_later_and_said(bench: KeeperBench) -> None:

@@ -90,7 +90,7 @@ class Desk:
             Door(paths.door(name)) for name in ("new", "outgoing", "arrived", "counter")
         )
         self.keys: Keys = read_keys(paths)
-        self.trust: Trust = read_trust(paths)
+        self.trust: Trust = read_trust(paths, self.book)
         self.persons = Persons(paths.book / "years", self.keys.pseudonym)
         self.register = stored(paths.settings) or settings.register()
         self.verification = Verification(paths)

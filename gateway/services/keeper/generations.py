@@ -37,7 +37,7 @@ def take_up(desk: Desk, *, reading: bool = True) -> None:
     if not name or not _note(desk, name):
         return
     if reading:
-        desk.keys, desk.trust = read_keys(desk.paths), read_trust(desk.paths)
+        desk.keys, desk.trust = read_keys(desk.paths), read_trust(desk.paths, desk.book)
     _seal_again(desk)
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from gateway.book.moves import Book
 from gateway.config import Paths
 from gateway.envelope import certificates
 from gateway.envelope.algorithms import PrivateKey
@@ -35,7 +37,8 @@ PSEUDONYM_LENGTH = 16
 
 @dataclass(frozen=True)
 class Trust:
-    """Public things: roots, intermediates, revocation lists (all DER), and who is who."""
+    """Public things: roots, intermediates, revocation lists (all DER), and who is who; ``seen`` gives the last numbers
+    of lists that the book knows."""
 
     roots: tuple[bytes, ...]
     chain: tuple[bytes, ...]
@@ -45,6 +48,7 @@ class Trust:
     recovery: bytes
     directory: Path
     lists: Path
+    seen: Callable[[], Mapping[str, int]] = dict
 
     def crls(self) -> tuple[bytes, ...]:
         """The revocation lists as they lie there now, put by hand or come by the line; of two the freshest serves."""
@@ -56,13 +60,17 @@ class Trust:
 
     def check_practitioner(self, certificate: bytes, use: Use, at: datetime) -> certificates.Path:
         """A practitioner's certificate: Refused or Deferred (scope card) where it cannot sign now."""
-        return check_path(certificate, self.chain, self.roots, self.crls(), at, use)
+        return self.check(certificate, (), at, use)
 
     def check_oct(self, certificate: bytes, chain: tuple[bytes, ...], at: datetime) -> certificates.Path:
         """The signature of a return must be that of our OCT, valid now."""
         if certificate != self.oct_sign:
             raise Refused("RET-003", "Le retour n'est pas signé par notre concentrateur.", Scope.ROUTE)
-        return check_path(certificate, (*chain, *self.chain), self.roots, self.crls(), at, Use.SIGN_RETURN)
+        return self.check(certificate, chain, at, Use.SIGN_RETURN)
+
+    def check(self, certificate: bytes, chain: tuple[bytes, ...], at: datetime, use: Use) -> certificates.Path:
+        """The path of a certificate, ``chain`` being what came with it; Refused or Deferred as ``check_path``."""
+        return check_path(certificate, (*chain, *self.chain), self.roots, self.crls(), at, use, seen=self.seen())
 
 
 @dataclass(frozen=True)
@@ -85,9 +93,14 @@ class Keys:
         return hmac.new(self.pseudonym, nir.encode(), hashlib.sha256).hexdigest()[:PSEUDONYM_LENGTH]
 
 
-def read_trust(paths: Paths) -> Trust:
-    """Read the public certificates of the trust directory."""
+def read_trust(paths: Paths, book: Book | None = None) -> Trust:
+    """Read the public certificates of the trust directory; lists are held to the numbers in the book, if given."""
     trust = paths.trust
+
+    def seen() -> Mapping[str, int]:
+        rows = book.connection.execute("SELECT authority, number FROM lists") if book else ()
+        return {row["authority"]: int(row["number"]) for row in rows}
+
     return Trust(
         roots=read_certificates(trust / "root.pem"),
         chain=read_certificates(trust / "chain.pem"),
@@ -97,6 +110,7 @@ def read_trust(paths: Paths) -> Trust:
         recovery=read_certificate(trust / "recovery.pem"),
         directory=trust,
         lists=paths.lists,
+        seen=seen,
     )
 
 

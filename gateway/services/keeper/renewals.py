@@ -18,7 +18,6 @@ from gateway.book.doors import Door
 from gateway.book.moves import iso
 from gateway.envelope.algorithms import public_key, read_certificate
 from gateway.envelope.box_keys import BY_NAME, KEYS, PRACTICE
-from gateway.envelope.certificates import check_path
 from gateway.envelope.requests import mark, read_request
 from gateway.envelope.seal import Sealer
 from gateway.envelope.signed import sign_with_key, signed_size, write_signed
@@ -211,9 +210,8 @@ def _accept(desk: Desk, request: RenewalRequest, answer: RenewalAnswer) -> dict[
     if made.keys() != wanted.keys() or any(public_key(made[name]) != key for name, key in wanted.items()):
         raise Refused("ENR-032", "Les certificats reçus ne sont pas ceux de nos clés.", Scope.BOX)
     check_lifetimes(made)
-    trust = desk.trust
     for name, der in made.items():
-        check_path(der, trust.chain, trust.roots, trust.crls(), desk.book.clock(), BY_NAME[name].use)
+        desk.trust.check(der, (), desk.book.clock(), BY_NAME[name].use)
     return made
 
 

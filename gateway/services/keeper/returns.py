@@ -2,13 +2,15 @@
 
 A return is opened, its signature and path are checked, and it is recorded with what it says (receipt → the
 fichier moves, ARL → its lot, RSP → its factures) in one transaction; its body is sealed again, for box-delivery and
-the practice's recovery key only, and handed out unchanged.  A return that cannot be read is kept and shown, never
+the practice's recovery key only, and handed out unchanged.  A return is the same return under another seal: the OCT
+seals what waits for a box again when that box gets new keys.  A return that cannot be read is kept and shown, never
 dropped; one that cannot be checked now (a list is stale, the clock is not plausible) stays at the door until it can.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import json
 import re
@@ -53,7 +55,10 @@ DELIVERED_KINDS = ("arl", "rsp", "opaque")
 LATER_S = 30.0
 """Between two looks at a return that cannot be checked now."""
 
-INSERT = "INSERT INTO returns (id, kind, name, about, at, arrived, delivery, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT = (
+    "INSERT INTO returns (id, kind, name, about, at, arrived, delivery, size, signed)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 async def take_arrived(desk: Desk) -> None:
@@ -99,6 +104,9 @@ async def _take_return(desk: Desk, name: str) -> None:
         return
     try:
         told, signed, path = open_return(desk, part)
+        if _known(desk, signed):
+            desk.parts.destroy([part.digest])
+            return
         news = await _read_news(told)
     except Refused as refusal:
         _keep_unread(desk, part, refusal)
@@ -109,7 +117,7 @@ async def _take_return(desk: Desk, name: str) -> None:
     with desk.commit():
         desk.book.state_condition(Scope.ROUTE, "returns", "", "")
         more = take_receipt(desk, news, signed) if isinstance(news, Receipt) else {}
-        _record(desk, part, told, delivery, more | keep_return(desk, told.header, signed, path))
+        _record(desk, part, told, signed, delivery, more | keep_return(desk, told.header, signed, path))
         desk.watch.witness(datetime.fromisoformat(told.header.at), "un retour du concentrateur")
         _apply(desk, news)
     desk.hand_out(part.digest)
@@ -178,12 +186,17 @@ def _seal_for_practice(desk: Desk, told: ReturnFile, out: Writable) -> None:
     seal(io.BytesIO(whole), len(whole), out, [desk.trust.delivery, desk.trust.recovery])
 
 
-def _record(desk: Desk, part: Copied, told: ReturnFile, delivery: str, more: dict[str, Any]) -> None:
+def _known(desk: Desk, signed: bytes) -> bool:
+    digest = hashlib.sha256(signed).hexdigest()
+    return bool(desk.book.connection.execute("SELECT 1 FROM returns WHERE signed = ?", (digest,)).fetchone())
+
+
+def _record(desk: Desk, part: Copied, told: ReturnFile, signed: bytes, delivery: str, more: dict[str, Any]) -> None:
     head = told.header
     desk.book.connection.execute(
         INSERT,
         (part.digest, head.kind, name_without_nir(head.name), head.about or "", head.at, iso(desk.book.clock()),
-         delivery, len(told.body)),
+         delivery, len(told.body), hashlib.sha256(signed).hexdigest()),
     )  # fmt: skip
     desk.book.record(head.about or "", {"verb": "return", "kind": head.kind, "part": part.digest, **more})
 
@@ -193,7 +206,7 @@ def _keep_unread(desk: Desk, part: Copied, trouble: Refused) -> None:
     with desk.commit():
         desk.book.connection.execute(
             INSERT,
-            (part.digest, "unread", trouble.code, "", "", iso(desk.book.clock()), "", part.size),
+            (part.digest, "unread", trouble.code, "", "", iso(desk.book.clock()), "", part.size, ""),
         )
         desk.book.record("", {"verb": "return", "kind": "unread", "part": part.digest, "code": trouble.code})
         desk.book.state_condition(
