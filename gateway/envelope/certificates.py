@@ -25,7 +25,7 @@ from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.envelope import oids
-from gateway.envelope.algorithms import PrivateKey, read_certificate
+from gateway.envelope.algorithms import UNREADABLE, PrivateKey, read_certificate
 from gateway.envelope.constraints import names_fault
 from gateway.envelope.constraints import policies as policies_of
 from gateway.envelope.names import display_name, holder
@@ -244,7 +244,7 @@ def load_certificates(data: bytes) -> list[bytes]:
     try:
         if data.lstrip().startswith(b"-----"):
             return [one.public_bytes(Encoding.DER) for one in x509.load_pem_x509_certificates(data)]
-    except ValueError:
+    except UNREADABLE:
         raise Refused("CMS-030", "Fichier de certificat illisible (PEM ou DER attendu).", Scope.BOX) from None
     read_certificate(data, Scope.BOX)
     return [data]
@@ -258,7 +258,7 @@ def load_lists(data: bytes) -> list[bytes]:
         if parts:
             return [x509.load_pem_x509_crl(part).public_bytes(Encoding.DER) for part in parts]
         x509.load_der_x509_crl(data)
-    except ValueError:
+    except UNREADABLE:
         raise Refused("CMS-039", "Liste de révocation illisible (PEM ou DER attendu).", Scope.BOX) from None
     return [data]
 
