@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Literal
 
+from gateway.formats.words import printable
 from gateway.journal.chain import START, Row
 from gateway.journal.merkle import Frontier
 
@@ -77,13 +78,14 @@ class Reading:
         """Read on; yields the place of each row read, so that a caller can stop, show how far, or compare."""
         decode, sha256 = json.JSONDecoder().raw_decode, hashlib.sha256
         for row in rows:
-            seq, _, text, stored = row
+            seq, _, text, stored, listed = row
             try:
                 told, end = decode(text)
                 place, at = told["seq"], told["at"]
-                sound = told["chain"] == self.chain and type(place) is int and type(at) is str and end == len(text)
-            except (ValueError, TypeError, KeyError):
+                sound = at.isprintable() and told["chain"] == self.chain and type(place) is int and end == len(text)
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 sound, told, place, at = False, {}, 0, ""
+            at = at if sound else printable(at)  # it is shown to people, and nobody may have written it
             if sound and (seq or place) == place == self.expected and self._previous is not None:
                 if sha256(self._previous + text.encode()).digest() != stored:
                     self._examine_hash(row, at)
@@ -93,6 +95,10 @@ class Reading:
                 self._examine(row, sound, place, at)
                 if self._skipped:
                     continue
+            if listed is not None and sound and told.get("fichier") != listed:
+                self._find(
+                    "moved", self.expected, at, f"ligne {self.expected} rangée sous un autre fichier que le sien"
+                )
             self._previous, self._at = stored, at
             self.frontier.add(stored)
             self.expected += 1
