@@ -147,6 +147,42 @@ def test_every_cut_of_a_segment_is_made_good(case: Case) -> None:
         )
 
 
+def test_blocks_that_never_reached_the_disk_are_repaired_from_the_book_and_told(case: Case) -> None:
+    """A power cut leaves the new length, and zeros where a block was not written: behind it lines may be whole."""
+    case.write(4)
+    case.export()
+    path = case.folder / "evidence-000001.journal"
+    durable = len(path.read_bytes())
+    case.write(20)
+    case.export()
+    whole = path.read_bytes()
+    for begin in range(durable - durable % 512, len(whole), 512):
+        case.book.connection.execute("UPDATE segments SET last = 4")  # so it was, when the power went
+        torn = bytearray(whole)
+        torn[max(begin, durable) : begin + 512] = bytes(len(torn[max(begin, durable) : begin + 512]))
+        path.write_bytes(torn)
+        (repair,) = case.again()
+        assert (repair.kind, repair.name) == ("torn", path.name) and 5 <= repair.first <= 24
+        assert path.read_bytes() == whole and case.sound()
+
+
+def test_lines_of_a_book_that_was_set_back_are_left_and_told(case: Case) -> None:
+    """They are the trace of what the book no longer says, torn or not."""
+    case.write(9)
+    case.export()
+    path = case.folder / "evidence-000001.journal"
+    case.book.connection.execute("DELETE FROM journal WHERE seq > 4")
+    case.book.connection.execute("UPDATE segments SET last = 4")
+    case.write(1, verb="other")
+    touched = path.read_bytes()
+    for left in (touched, touched[:-400] + bytes(100) + b"\n", touched[:-5]):
+        path.write_bytes(left)
+        assert case.again() == [Repair("altered", path.name, 5)]
+        case.write(1, verb="other")
+        case.export()
+        assert path.read_bytes() == left[: left.rfind(b"\n") + 1]
+
+
 def test_lines_that_were_durable_and_are_gone_are_told_as_such(case: Case) -> None:
     case.write(4)
     case.export()
