@@ -167,6 +167,17 @@ def test_a_size_that_no_journal_has_is_an_alarm_and_no_head(watched: Bench, open
     assert alarms(opened) == ["OCT-015"]
 
 
+def test_a_box_that_tells_no_more_is_an_alarm_once(watched: Bench, opened: Store) -> None:
+    send(watched, opened, 1, b"")
+    assert alarms(opened) == [], "it may be one that never told"
+    send(watched, opened, 2, head(watched, 10))
+    watched.receive(opened, b"nothing that opens", "f9", seal="s1")
+    assert watched.integration(opened).work() and alarms(opened) == [], "of what cannot be opened nothing is known"
+    for number in (3, 4):
+        send(watched, opened, number, b"")
+    assert said(watched, opened)[-2:] == [("integrated", 0, "")] * 2 and alarms(opened) == ["OCT-017"]
+
+
 def test_a_double_gets_the_head_of_its_own_sending(watched: Bench, opened: Store) -> None:
     content = b2()
     send(watched, opened, 1, head(watched, 10), content=content)
