@@ -1,9 +1,9 @@
 """The witness of the boxes' journals: what each box says of its journal is checked against what it said before.
 
 Rules.  Nothing is refused because of a journal: a head that does not follow is an alarm here and a word in the
-receipt; a box that had a head and comes without is one too.  What is countersigned is the last head that was good.  Fichiers may overtake one another, so an older
-head that was proven before (``steps``) is known, not backwards.  A head is trusted when a box-sign certificate of
-this partner's signed it; the first one of a partner is taken as it is.
+receipt; a box that had a head and comes without is an alarm too.  What is countersigned is the last head that was
+good.  Fichiers may overtake one another, so an older head that was proven before (``steps``) is known, not backwards.
+A head is trusted when a box-sign certificate of this partner's signed it; the first one of a partner is taken as it is.
 """
 
 from __future__ import annotations
