@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -246,6 +247,32 @@ def _die(moment: str, side: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(owner, moment, wrapped)
+
+
+def test_a_disk_that_is_full_at_any_byte_leaves_what_a_start_repairs(case: Case) -> None:
+    """The kernel lets the file grow no further: the process ends on it, and the next one finds room."""
+    case.write(2)
+    case.export()
+    path = case.folder / "evidence-000001.journal"
+    case.write(9)
+    case.book.close()
+    for room in range(0, 500, 41):
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            again = Book(case.path, lambda: case.now)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + room, resource.RLIM_INFINITY))
+            try:
+                Archive(case.folder, "box-0001", again.connection).append()
+            except OSError:
+                os._exit(28)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 28
+        case.book = Book(case.path, lambda: case.now)
+        case.again()
+        assert case.sound(), room
+        case.write(9)
+        case.book.close()
 
 
 def test_a_book_from_before_this_version_is_whole(tmp_path: Path) -> None:
