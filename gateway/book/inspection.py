@@ -45,7 +45,6 @@ from gateway.journal.verify import MOST_FINDINGS, Finding, Mark, Reading, first_
 NO_LIST = ("CMS-037", "CMS-038", "CMS-039")
 """Deferred for want of a revocation list of that moment: the path itself holds."""
 
-GOOD_WORDS = ("first", "consistent", "known")
 RECEIPT_LIMIT = 1 << 20
 
 
@@ -172,7 +171,7 @@ class _Signed:
         self._authority.check(content.signature.certificate, content.chain, at, Use.SIGN_RETURN)
         told = Receipt.from_bytes(unpack(body.getvalue()).body)
         head = told.journal_head
-        if head is not None and head.word in GOOD_WORDS:
+        if head is not None and head.good:
             words = f"le reçu contresigné du {told.received_at} (fichier {told.fichier})"
             self.marks[EVIDENCE].append(Mark(head.size, bytes.fromhex(head.root), words))
         elif head is not None:
