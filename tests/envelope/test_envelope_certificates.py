@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from development_pki import Pki
 
 from gateway.envelope import der
-from gateway.envelope.certificates import Path, Use, check_path, load_certificates, load_key, load_lists
+from gateway.envelope.certificates import Path, Use, check_path, lists_of, load_certificates, load_key, load_lists
 from gateway.errors import Deferred, Refused, Scope, Trouble
 
 NOW = datetime.now(UTC)
@@ -197,6 +197,15 @@ def test_what_no_calendar_and_no_standard_knows_is_refused(pki: Pki, strange: di
     pem = b"-----BEGIN CERTIFICATE-----\n" + base64.b64encode(encoded) + b"\n-----END CERTIFICATE-----\n"
     with pytest.raises(Refused, match="CMS-030"):
         check_path(load_certificates(pem)[0], pki.chain, [pki.root], pki.lists, NOW, Use.SEAL)
+
+
+def test_the_lists_of_a_path_are_those_that_can_be_read(pki: Pki) -> None:
+    path = check(pki, "oct-seal", Use.SEAL)
+    theirs = [(pki.directory / "crl" / f"{name}.crl").read_bytes() for name in ("root", "oct")]
+    place = theirs[0].index(b"OCT-GATEWAY")
+    strange = theirs[0][:place] + b"\xff" + theirs[0][place + 1 :]
+    assert load_lists(strange) == [strange], "it is read no further than it is asked"
+    assert set(lists_of(path, [*pki.lists, strange, b"junk"])) == set(theirs)
 
 
 def test_a_list_of_an_unknown_version_is_refused(pki: Pki) -> None:
