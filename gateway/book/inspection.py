@@ -11,8 +11,8 @@ import hashlib
 import io
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from itertools import zip_longest
 from pathlib import Path
@@ -23,18 +23,28 @@ from gateway.book.segments import names, proof_of
 from gateway.envelope.certificates import Use, check_path
 from gateway.envelope.signed import read_signed
 from gateway.envelope.timestamp import read_token
-from gateway.errors import Deferred, Refused, Trouble
+from gateway.errors import Deferred, Refused, Scope, Trouble
 from gateway.formats.receipt import Receipt
 from gateway.formats.returns import unpack
+from gateway.formats.words import printable
 from gateway.journal.chain import CHAINS, EVIDENCE, Row
 from gateway.journal.checkpoint import Checkpoint, read_checkpoint
-from gateway.journal.segment import PROOFS, Proof, SegmentHead, entry_row, read_entry, read_head, read_proof
+from gateway.journal.segment import (
+    LONGEST_LINE,
+    PROOFS,
+    Proof,
+    SegmentHead,
+    entry_row,
+    read_entry,
+    read_head,
+    read_name,
+    read_proof,
+)
 from gateway.journal.verify import MOST_FINDINGS, Finding, Mark, Reading, first_difference
 
 NO_LIST = ("CMS-037", "CMS-038", "CMS-039")
 """Deferred for want of a revocation list of that moment: the path itself holds."""
 
-GOOD_WORDS = ("first", "consistent", "known")
 RECEIPT_LIMIT = 1 << 20
 
 
@@ -88,7 +98,8 @@ class _Signed:
     def __init__(self, authority: Authority, inspection: Inspection) -> None:
         self._authority, self.found = authority, inspection
         self.marks: dict[str, list[Mark]] = {chain: [] for chain in CHAINS}
-        self.digests: set[str] = set()
+        self.pieces: dict[str, Proof] = {}
+        """By the SHA-256 of what was signed, without it."""
         self._last: dict[str, Checkpoint] = {}
         self._stamps: list[tuple[datetime, datetime]] = []
         self.box = ""
@@ -102,8 +113,7 @@ class _Signed:
             number = proof.id
             self.take(proof, digest, where)
         if number < most:
-            nobody = Proof(0, "checkpoint", EVIDENCE, 0, "", "", "")
-            self.find(nobody, f"les pièces {number + 1} à {most} manquent", where)
+            self.find(_NOBODY, f"les pièces {number + 1} à {most} manquent", where)
 
     def take(self, proof: Proof, digest: str, where: str) -> None:
         """One piece; the same piece twice is one."""
@@ -114,10 +124,15 @@ class _Signed:
         if hashlib.sha256(signed).hexdigest() != digest:
             self.find(proof, f"pièce {proof.id} ({proof.kind}) modifiée", where)
             return
-        if digest in self.digests:
+        bare = replace(proof, der="")
+        known = self.pieces.setdefault(digest, bare)
+        if known is not bare:
+            if known != bare:
+                self.find(proof, f"pièce {proof.id} ({proof.kind}) : elle n'est pas rangée ici comme ailleurs", where)
             return
-        self.digests.add(digest)
         try:
+            if proof.kind not in _KINDS:
+                raise Refused("JRN-043", "elle est d'une sorte inconnue.")
             _KINDS[proof.kind](self, proof, signed)
         except Trouble as trouble:
             self.find(proof, f"pièce {proof.id} ({proof.kind}) : {trouble.text}", where)
@@ -129,8 +144,9 @@ class _Signed:
         told, content = read_checkpoint(signed)
         self._authority.check(content.signature.certificate, content.chain, told.at, Use.SIGN_JOURNAL)
         self.box = self.box or told.box
-        if (told.box, told.chain, told.size) != (self.box, proof.chain, proof.size) or told.chain not in CHAINS:
-            raise Refused("JRN-040", "il n'est pas de ce journal.")
+        listed = (self.box, proof.chain, proof.size, proof.at, proof.about)
+        if (told.box, told.chain, told.size, told.at, "") != listed or told.chain not in CHAINS:
+            raise Refused("JRN-040", "il n'est pas de ce journal, ou n'y est pas à sa place.")
         last = self._last.get(told.chain)
         number, previous = (last.number + 1, last.digest) if last else (1, None)
         if (told.number, told.previous) != (number, previous):
@@ -142,25 +158,34 @@ class _Signed:
         self.found.checkpoints += 1
 
     def receipt(self, proof: Proof, signed: bytes) -> None:
+        told = self.given(signed)
+        sizes = (0, told.journal_head.size) if told.journal_head else (0,)  # 0: our journal was not as it says
+        if (proof.chain, proof.about) != (EVIDENCE, told.fichier) or proof.size not in sizes:
+            raise Refused("JRN-044", "ce reçu n'est pas rangé à sa place.")
+
+    def given(self, signed: bytes) -> Receipt:
+        """A receipt that the OCT signed, the box's own or one that the OCT gave an auditor."""
         body = io.BytesIO()
         content = read_signed(io.BytesIO(signed), body, RECEIPT_LIMIT)
         at = content.attributes.at.isoformat()
         self._authority.check(content.signature.certificate, content.chain, at, Use.SIGN_RETURN)
         told = Receipt.from_bytes(unpack(body.getvalue()).body)
         head = told.journal_head
-        if head is not None and head.word in GOOD_WORDS:
+        if head is not None and head.good:
             words = f"le reçu contresigné du {told.received_at} (fichier {told.fichier})"
             self.marks[EVIDENCE].append(Mark(head.size, bytes.fromhex(head.root), words))
         elif head is not None:
             text = f"le concentrateur l'a dit réécrit ou tronqué ({head.word}), reçu du {told.received_at}"
             self.found.findings.append(Finding("forged", EVIDENCE, head.size, told.received_at, text, "reçus"))
         self.found.receipts += 1
+        return told
 
     def stamp(self, proof: Proof, signed: bytes) -> None:
         if not self._authority.tsa:
             return
         told = read_token(signed, self._authority.tsa)
-        if told.imprint.hex() != proof.about or proof.about not in self.digests:
+        covered = self.pieces.get(proof.about)
+        if told.imprint.hex() != proof.about or covered is None or covered.size != proof.size:
             raise Refused("JRN-041", "la contremarque de temps ne porte sur aucun point de contrôle de ce journal.")
         self._stamps.append((told.at, told.until))
         self.found.stamps += 1
@@ -187,12 +212,12 @@ class _File:
     size: int
 
     def lines(self) -> Iterator[bytes]:
-        """Its whole lines with their newline."""
+        """Its whole lines with their newline; one that is too long in pieces, of which each is no entry."""
         left = self.size
         with self.path.open("rb") as file:
-            for line in file:
+            while line := file.readline(LONGEST_LINE):
                 left -= len(line)
-                if left < 0 or not line.endswith(b"\n"):
+                if left < 0 or not (line.endswith(b"\n") or len(line) == LONGEST_LINE):
                     return
                 yield line
 
@@ -203,15 +228,40 @@ def inspect(
 ) -> Inspection:  # fmt: skip
     """Look everything over; ``receipts`` are signed receipts that the OCT gave the auditor (DER).
 
-    ``progress`` is called now and then with the rows read.
+    ``progress`` is called now and then with the rows read.  Refused JRN-042 (scope box) where a file cannot be read.
     """
+    given = tuple(receipts)
+    try:
+        try:
+            return _inspect(directory, authority, now, _opened(book, str), given, progress)
+        except sqlite3.OperationalError:  # somebody may have put there what is no UTF-8: read it anyhow, which is slow
+            return _inspect(directory, authority, now, _opened(book, _anyhow), given, progress)
+    except (sqlite3.Error, OSError) as trouble:
+        text = f"Le journal ne peut pas être lu jusqu'au bout ({trouble}) : rien n'en est vérifié."
+        raise Refused("JRN-042", text, Scope.BOX) from None
+
+
+@contextmanager
+def _opened(book: Path | None, text: Callable[[bytes], str]) -> Iterator[sqlite3.Connection | None]:
+    """The book, only to be read."""
+    if book is None:
+        yield None
+        return
+    with closing(sqlite3.connect(f"file:{book}?mode=ro", uri=True)) as connection:
+        connection.row_factory, connection.text_factory = sqlite3.Row, text
+        yield connection
+
+
+def _anyhow(text: bytes) -> str:
+    return text.decode(errors="replace")
+
+
+def _inspect(
+    directory: Path, authority: Authority, now: datetime, book: AbstractContextManager[sqlite3.Connection | None],
+    receipts: tuple[bytes, ...], progress: Callable[[int], None],
+) -> Inspection:  # fmt: skip
     found = Inspection()
-    with ExitStack() as stack:
-        connection = None
-        if book is not None:
-            connection = sqlite3.connect(f"file:{book}?mode=ro", uri=True)
-            stack.callback(connection.close)
-            connection.row_factory = sqlite3.Row
+    with book as connection:
         recorded = _recorded(connection)
         files = {chain: [_File(path, path.stat().st_size) for path in names(directory, chain)] for chain in _ALL}
         if connection is not None:
@@ -221,6 +271,7 @@ def inspect(
         readings = []
         for chain in CHAINS:
             readings += _read_chain(chain, connection, files[chain], signed, recorded.get(chain, 0), progress, found)
+        found.findings += _strays(connection)
         _conclude(found, readings, signed, authority, now)
     return found
 
@@ -248,30 +299,41 @@ def _take_signed(
         signed.take_all(kept, "livre", 1, 0)
     if files or recorded:
         head = _head(next(files[0].lines(), b"")) if files else None
-        pieces = (piece for file in files for piece in _pieces(file, signed))
-        signed.take_all(pieces, "segments", head.first if head else 1, recorded)
+        signed.take_all(_pieces(files, signed), "segments", head.first if head else 1, recorded)
     for number, der in enumerate(receipts, start=1):
         try:
-            signed.receipt(Proof(number, "receipt", EVIDENCE, 0, "", "", ""), der)
+            signed.given(der)
         except Trouble as trouble:
             signed.found.notes.append(f"reçu fourni n° {number} : {trouble.text}")
 
 
-def _pieces(file: _File, signed: _Signed) -> Iterator[tuple[Proof, str]]:
-    """The pieces of one segment with their SHA-256 as it says; what cannot be read is found."""
-    lines = file.lines()
-    next(lines, None)
-    for line in lines:
-        entry = read_entry(line[:-1])
-        try:
-            proof = read_proof(entry[1]) if entry else None
-        except Refused:
-            proof = None
-        if entry is None or proof is None:
-            nobody = Proof(0, "checkpoint", EVIDENCE, 0, "", "", "")
-            signed.find(nobody, f"{file.path.name} : une pièce est illisible", "segments")
-        else:
-            yield proof, entry[0].hex()
+_NOBODY = Proof(0, "checkpoint", EVIDENCE, 0, "", "", "")
+"""For what is wrong with no piece in particular."""
+
+
+def _pieces(files: list[_File], signed: _Signed) -> Iterator[tuple[Proof, str]]:
+    """The pieces of the segments with their SHA-256 as they say; what cannot be read is found."""
+    before = None
+    for file in files:
+        lines, digest = file.lines(), hashlib.sha256()
+        if not _follows(_first(lines, digest), file, before):
+            signed.find(_NOBODY, f"{file.path.name} : l'en-tête ne suit pas le segment précédent", "segments")
+        for line in lines:
+            digest.update(line)
+            piece = _piece(line)
+            if piece is None:
+                signed.find(_NOBODY, f"{file.path.name} : une pièce est illisible", "segments")
+            else:
+                yield piece
+        before = digest.hexdigest()
+
+
+def _piece(line: bytes) -> tuple[Proof, str] | None:
+    entry = read_entry(line[:-1])
+    try:
+        return None if entry is None else (read_proof(entry[1]), entry[0].hex())
+    except Refused:
+        return None
 
 
 def _read_chain(
@@ -298,6 +360,18 @@ def _read_chain(
     return readings
 
 
+def _strays(connection: sqlite3.Connection | None) -> list[Finding]:
+    """Rows of the book that no reading of a chain meets, and a query by fichier would."""
+    if connection is None:
+        return []
+    query = "SELECT chain, seq FROM journal WHERE seq < 1 OR chain NOT IN (?, ?) LIMIT ?"
+    rows = connection.execute(query, (*CHAINS, MOST_FINDINGS))
+    return [
+        Finding("inserted", printable(chain), seq, "", f"ligne {seq} en trop, hors de toute chaîne", "livre")
+        for chain, seq in rows
+    ]
+
+
 def _run(reading: Reading, rows: Iterable[Row], progress: Callable[[int], None]) -> None:
     for place in reading.read(rows):
         if not place & 0xFFFF:
@@ -307,24 +381,36 @@ def _run(reading: Reading, rows: Iterable[Row], progress: Callable[[int], None])
 def _read_files(
     chain: str, files: list[_File], marks: list[Mark], signed: _Signed, progress: Callable[[int], None]
 ) -> Reading:
-    reading, before, number = None, None, 0
+    reading, before = None, None
     for file in files:
         lines, digest = file.lines(), hashlib.sha256()
-        head_line = next(lines, b"")
-        digest.update(head_line)
-        head = _head(head_line)
+        head = _first(lines, digest)
         if reading is None:
             reading = Reading(chain, "segments", marks, head.start() if head else None)
-            number = head.number if head else 1
-        if head is None or (head.number, head.before or before) != (number, before or head.before):
+        if head is None or not _follows(head, file, before):
             text = f"{file.path.name} : l'en-tête ne suit pas le segment précédent"
             reading.findings.append(Finding("changed", chain, reading.expected, "", text, "segments"))
         elif not reading.continues(head.start()) or (signed.box and head.box != signed.box):
             text = f"{file.path.name} : l'en-tête ne continue pas le journal"
             reading.findings.append(Finding("changed", chain, reading.expected, "", text, "segments"))
         _run(reading, _hashed_rows(lines, digest, chain), progress)
-        before, number = digest.hexdigest(), number + 1
+        before = digest.hexdigest()
     return reading or Reading(chain, "segments", marks)
+
+
+def _first(lines: Iterator[bytes], digest: Any) -> SegmentHead | None:
+    """The head of a segment, its line added to the digest."""
+    line = next(lines, b"")
+    digest.update(line)
+    return _head(line)
+
+
+def _follows(head: SegmentHead | None, file: _File, before: str | None) -> bool:
+    """Whether a head is that of its file's name and names the segment before, of which ``before`` is the SHA-256
+    (None: nothing before it is here)."""
+    if head is None or (head.chain, head.number) != read_name(file.path.name):
+        return False
+    return head.before == before if before else (head.before is None) == (head.number == 1)
 
 
 def _head(line: bytes) -> SegmentHead | None:
@@ -363,7 +449,7 @@ def _conclude(found: Inspection, readings: list[Reading], signed: _Signed, autho
                 f"{reading.chain} : {left} lignes à la fin ne sont pas encore signées, seulement chaînées"
             )
         for digest, (seq, at) in reading.named.items():
-            if digest not in signed.digests:
+            if digest not in signed.pieces:
                 text = f"la pièce que nomme la ligne {seq} est absente"
                 found.findings.append(Finding("missing", reading.chain, seq, at, text, reading.where))
     signed.check_renewals(now)

@@ -12,6 +12,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.errors import Refused, Scope
 from gateway.journal import merkle
@@ -154,9 +155,18 @@ class Proofs:
 
 def read_rows(connection: sqlite3.Connection, chain: str, first: int = 1) -> Iterator[Row]:
     """The rows of a chain from row ``first`` on, in order."""
-    query = "SELECT seq, text, hash FROM journal WHERE chain = ? AND seq >= ? ORDER BY seq"
-    for seq, text, hash_ in connection.cursor().execute(query, (chain, first)):
-        yield Row(seq, chain, text, hash_)
+    query = "SELECT seq, chain, text, hash, fichier FROM journal WHERE chain = ? AND seq >= ? ORDER BY seq"
+    yield from map(Row._make, connection.cursor().execute(query, (chain, first)))
+
+
+def read_told(row: Row) -> dict[str, Any]:
+    """What a row tells; nothing where it cannot be read, or not as ours: ``verify`` names it."""
+    try:
+        told = json.loads(row.text)
+        sound = type(told["seq"]) is int and all(told[name].isprintable() for name in ("at", "fichier", "verb"))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        sound = False
+    return told if sound else {}
 
 
 @dataclass(frozen=True)
@@ -171,10 +181,11 @@ class Wanted:
 
     def has(self, row: Row) -> bool:
         """Whether a row is asked for."""
-        told = json.loads(row.text)
-        at = told["at"]
+        told = read_told(row)
+        at = told.get("at", "")
         return (
-            told["fichier"].startswith(self.fichier)
+            bool(told)
+            and told["fichier"].startswith(self.fichier)
             and at >= self.since
             and (not self.until or at[: len(self.until)] <= self.until)
             and self.verb in ("", told["verb"])

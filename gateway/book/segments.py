@@ -121,6 +121,13 @@ class Writer:
         """The file to which more is to be appended: its tail must be the book's."""
         path = self._path(last["number"])
         torn = _cut_tail(path)
+        number, place = self._unrecorded(path, last)
+        if number:
+            self.altered = True
+            return [Repair("altered", path.name, number)]
+        if place:
+            _cut(path, place)
+            torn = True
         line = _last_line(path)
         entry = read_entry(line)
         if entry is None and line and not line.startswith(b"{"):
@@ -139,6 +146,23 @@ class Writer:
             return [Repair("torn" if torn else "short", path.name, number + 1)]
         self._record(last["number"], last["first"], number)
         return [Repair("torn", path.name, number + 1)] if torn else []
+
+    def _unrecorded(self, path: Path, last: sqlite3.Row) -> tuple[int, int]:
+        """What stands behind the lines that the book recorded: the number of an entry that is not the book's (0: none),
+        and where lines begin that a power cut spoilt (0: none): its blocks reach the disk in any order."""
+        place, number = 0, last["last"]
+        for begin, line in _lines_behind(path, last["last"] - last["first"] + 2):
+            entry = None if b"\0" in line else read_entry(line)
+            told = _number(entry[1], self._chain) if entry else 0
+            known = next(iter(self._source.lines(told - 1)), None) if told else None
+            if entry is None:
+                place = place or begin
+            elif known is None or (known.number, known.written) != (told, line + b"\n"):
+                return told or number + 1, 0
+            elif told != number + 1:
+                place = place or begin
+            number += 1
+        return 0, place
 
     # -- writing
 
@@ -248,16 +272,32 @@ def _extend(path: Path, written: bytes) -> None:
 
 def _cut_tail(path: Path) -> bool:
     """Cut off what follows the last whole line; whether there was anything."""
-    with path.open("r+b") as file:
+    with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         start = max(0, size - TAIL)
         file.seek(start)
         whole = start + file.read().rfind(b"\n") + 1
-        if whole == size:
-            return False
-        file.truncate(whole)
+    if whole == size:
+        return False
+    _cut(path, whole)
+    return True
+
+
+def _cut(path: Path, size: int) -> None:
+    """Cut off what follows, durably."""
+    with path.open("r+b") as file:
+        file.truncate(size)
         os.fsync(file.fileno())
-        return True
+
+
+def _lines_behind(path: Path, count: int) -> Iterator[tuple[int, bytes]]:
+    """The lines behind the first ``count``, each with where it begins and without its newline."""
+    place = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file):
+            if number >= count:
+                yield place, line.rstrip(b"\n")
+            place += len(line)
 
 
 def _last_line(path: Path) -> bytes:

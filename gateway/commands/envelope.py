@@ -183,6 +183,8 @@ def _unchanged(name: str) -> Iterator[None]:
 def _stream(name: str) -> Iterator[BinaryIO]:
     """The file, or standard input as it comes."""
     if name == "-":
+        if sys.stdin is None:
+            raise Refused("CMS-050", "L'entrée standard ne peut être lue : elle est fermée.")
         yield sys.stdin.buffer
         return
     with _readable(name):
@@ -243,6 +245,8 @@ def _writable(name: str) -> Iterator[None]:
 
 @contextmanager
 def _printed() -> Iterator[Spool]:
+    if sys.stdout is None:
+        raise Refused("CMS-052", "La sortie standard ne peut être écrite : elle est fermée.", Scope.BOX)
     with _writable("Le fichier temporaire"), closing(Spool()) as spool:
         yield spool
         spool.rewind()

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from gateway.book.inspection import Authority, inspect
-from gateway.book.proofs import Wanted
+from gateway.book.proofs import Wanted, read_told
 from gateway.book.segments import names
 from gateway.commands.keeper import ask, common
 from gateway.envelope.certificates import load_certificates, load_lists
 from gateway.errors import Refused, Scope
-from gateway.formats.words import plural
+from gateway.formats.words import plural, printable
 from gateway.journal.chain import ACCESS, CHAINS, EVIDENCE
 from gateway.journal.segment import entry_row
 
@@ -121,12 +121,13 @@ def show_journal(arguments: argparse.Namespace) -> int:
     """Rows, oldest first; what a row tells beside its time, verb and fichier is shown as it stands."""
     rows = _rows_of_copy(arguments) if arguments.directory else _rows_here(arguments)
     if arguments.json:
-        print(json.dumps(list(rows), ensure_ascii=False, indent=1))
+        print(json.dumps(list(rows), indent=1))  # escaped: in a touched copy there may be what UTF-8 cannot write
         return 0
     for row in rows:
         known = ("at", "chain", "fichier", "seq", "verb")
         rest = " ".join(f"{name}={_word(value)}" for name, value in row.items() if name not in known)
-        print(f"{row['seq']:>8}  {row['at']}  {row['fichier'][:8] or '-':<8}  {row['verb']:<12}  {rest}".rstrip())
+        line = f"{row['seq']:>8}  {row['at']}  {row['fichier'][:8] or '-':<8}  {row['verb']:<12}  {rest}"
+        print(printable(line.rstrip()))
     return 0
 
 
@@ -157,5 +158,5 @@ def _rows_of_copy(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
             next(file, None)
             for line in file:
                 row = entry_row(line.rstrip(b"\n"), arguments.chain)
-                if row.text and wanted.has(row):
-                    yield json.loads(row.text)
+                if wanted.has(row):
+                    yield read_told(row)

@@ -151,10 +151,7 @@ class Enrolment:
 
 
 def _check_clock(bundle: Bundle, at: datetime) -> None:
-    try:
-        said = datetime.fromisoformat(bundle.at)
-    except ValueError:
-        raise Refused("ENR-007", "La demande d'enrôlement est refusée : sa date n'en est pas une.", Scope.BOX) from None
+    said = datetime.fromisoformat(bundle.at)
     if abs(said - at) > CLOCKS_DIFFER:
         text = f"L'horloge du boîtier dit {said:%d/%m/%Y %H:%M} UTC, celle du concentrateur {at:%d/%m/%Y %H:%M}."
         raise Refused("ENR-008", text, Scope.BOX)

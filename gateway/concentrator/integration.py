@@ -88,8 +88,11 @@ class Integration:
                 settle_renewal(self._settings, self._store, self._keys, self._mailbox, file, row, at, trust)
                 return
             examined = self._examine(file, row, at, trust)
-        value = examined.content.signature.checkpoint if examined.content else b""
-        seen = self._witness.look(row["sender"], row["fichier"], value, at, trust) or Seen(row["sender"])
+        seen = None
+        if examined.content:
+            value = examined.content.signature.checkpoint
+            seen = self._witness.look(row["sender"], row["fichier"], value, at, trust)
+        seen = seen or Seen(row["sender"])
         if examined.original is not None:
             self._answer_double(row, examined.original, at, trust, seen)
             return

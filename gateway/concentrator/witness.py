@@ -1,9 +1,9 @@
 """The witness of the boxes' journals: what each box says of its journal is checked against what it said before.
 
 Rules.  Nothing is refused because of a journal: a head that does not follow is an alarm here and a word in the
-receipt.  What is countersigned is the last head that was good.  Fichiers may overtake one another, so an older
-head that was proven before (``steps``) is known, not backwards.  A head is trusted when a box-sign certificate of
-this partner's signed it; the first one of a partner is taken as it is.
+receipt; a box that had a head and comes without is an alarm too.  What is countersigned is the last head that was
+good.  Fichiers may overtake one another, so an older head that was proven before (``steps``) is known, not backwards.
+A head is trusted when a box-sign certificate of this partner's signed it; the first one of a partner is taken as it is.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ ALARMS: Mapping[Word, tuple[str, str]] = {
 }
 UNCHECKED = "OCT-015"
 """The checkpoint could not be read, or not be trusted."""
+SILENT = (
+    "OCT-017",
+    "Ce boîtier ne joint plus de point de contrôle à ses fichiers : son journal n'est plus contresigné.",
+)
 
 
 @dataclass(frozen=True)
@@ -66,15 +70,24 @@ class Witness:
         self._connection, self._signers = connection, signers
 
     def look(self, sender: str, fichier: str, value: bytes, at: datetime, trust: Trust) -> Seen | None:
-        """What came with a fichier; None where nothing came, or no certificate of this partner's box is known."""
-        if not value or not self._signers(sender):
+        """What came with a fichier; None where nothing ever came, or no certificate of this partner's box is known."""
+        if not self._signers(sender):
             return None
+        if not value:
+            return Seen(sender, "journal", alarm=SILENT) if self._last(sender) else None
         try:
             carried = read_carried(value)
             told = self._checkpoint(sender, carried, at, trust)
         except Trouble as trouble:
             return Seen(sender, f"journal {fichier}", alarm=(UNCHECKED, trouble.text))
         return self._judge(sender, told, carried)
+
+    def _last(self, sender: str) -> sqlite3.Row | None:
+        """The last head that was good."""
+        row: sqlite3.Row | None = self._connection.execute(
+            "SELECT * FROM heads WHERE sender = ? AND at <> '' ORDER BY size DESC LIMIT 1", (sender,)
+        ).fetchone()
+        return row
 
     def _checkpoint(self, sender: str, carried: Carried, at: datetime, trust: Trust) -> Checkpoint:
         told, content = read_checkpoint(carried.signed)
@@ -86,9 +99,7 @@ class Witness:
         return told
 
     def _judge(self, sender: str, told: Checkpoint, carried: Carried) -> Seen:
-        last = self._connection.execute(
-            "SELECT * FROM heads WHERE sender = ? AND at <> '' ORDER BY size DESC LIMIT 1", (sender,)
-        ).fetchone()
+        last = self._last(sender)
         try:
             roots = check_steps(told, carried.steps)
             word = self._word(sender, told.size, roots, last)

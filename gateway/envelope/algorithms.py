@@ -99,10 +99,11 @@ def signature_name(identifier: bytes) -> str:
 
 
 def read_certificate(encoded: bytes, scope: Scope = Scope.FICHIER) -> x509.Certificate:
-    """A DER certificate whose names and extensions can be read; Refused CMS-030."""
+    """A DER certificate whose names, dates and extensions can be read; Refused CMS-030."""
     try:
         certificate = x509.load_der_x509_certificate(encoded)
         _ = certificate.subject, certificate.issuer, certificate.extensions  # pyca reads them when asked
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except UNREADABLE:
         raise Refused("CMS-030", "Un certificat est illisible.", scope) from None
     return certificate

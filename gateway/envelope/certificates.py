@@ -25,12 +25,12 @@ from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.envelope import oids
-from gateway.envelope.algorithms import PrivateKey, read_certificate
+from gateway.envelope.algorithms import UNREADABLE, PrivateKey, read_certificate
 from gateway.envelope.constraints import names_fault
 from gateway.envelope.constraints import policies as policies_of
 from gateway.envelope.names import display_name, holder
 from gateway.envelope.profile import end_entity_fault, extension, fault
-from gateway.envelope.revocation import NONE_SEEN, check_revocation
+from gateway.envelope.revocation import NONE_SEEN, check_revocation, load_list
 from gateway.errors import Deferred, Refused, Scope, Trouble
 
 __all__ = ["Path", "Use", "check_path", "holder", "load_certificates", "load_key", "load_lists"]
@@ -236,7 +236,8 @@ def _serves(path: list[x509.Certificate], row: Row) -> bool:
 def lists_of(path: Path, crls: Sequence[bytes]) -> tuple[bytes, ...]:
     """The lists among ``crls`` (DER) that the authorities of a path made."""
     authorities = {x509.load_der_x509_certificate(one).subject for one in path.certificates[1:]}
-    return tuple(one for one in crls if x509.load_der_x509_crl(one).issuer in authorities)
+    loaded = ((one, load_list(one)) for one in crls)
+    return tuple(one for one, found in loaded if found is not None and found.issuer in authorities)
 
 
 def load_certificates(data: bytes) -> list[bytes]:
@@ -244,7 +245,7 @@ def load_certificates(data: bytes) -> list[bytes]:
     try:
         if data.lstrip().startswith(b"-----"):
             return [one.public_bytes(Encoding.DER) for one in x509.load_pem_x509_certificates(data)]
-    except ValueError:
+    except UNREADABLE:
         raise Refused("CMS-030", "Fichier de certificat illisible (PEM ou DER attendu).", Scope.BOX) from None
     read_certificate(data, Scope.BOX)
     return [data]
@@ -258,7 +259,7 @@ def load_lists(data: bytes) -> list[bytes]:
         if parts:
             return [x509.load_pem_x509_crl(part).public_bytes(Encoding.DER) for part in parts]
         x509.load_der_x509_crl(data)
-    except ValueError:
+    except UNREADABLE:
         raise Refused("CMS-039", "Liste de révocation illisible (PEM ou DER attendu).", Scope.BOX) from None
     return [data]
 

@@ -7,7 +7,8 @@ Rule 2: where the lists cannot tell (none, out of date, false signature, not a f
 Rule 3: full lists only (RFC 5280 §5): signed by the very issuer in the path, which has cRLSign, numbered,
 with an end; deltas, indirect and partial lists and what is critical and unknown are refused by name.
 Rule 4: a list serves ``GRACE`` beyond its nextUpdate, for the nights on which its publisher is late.
-Rule 5: the number of an authority's lists only grows: one below the last number seen is unsound.
+Rule 5: the number of an authority's lists only grows: one below the last number seen is unsound, and a sound one
+with a lower number than another never serves, however long it was made for: it may name fewer.
 
 Where lists come from, and remembering the last number seen, is its caller's part.
 """
@@ -89,13 +90,15 @@ def _sound_list(
     scope: Scope,
     seen: Mapping[str, int],
 ) -> x509.CertificateRevocationList:
-    """The latest usable list of this issuer, or Deferred with the fault of the latest unusable one."""
+    """The latest sound list of this issuer that speaks of the certificate; Deferred where it is out of date, and where
+    there is none, with the fault of the latest."""
     fault = Deferred("CMS-037", f"Pas de liste de révocation de « {display_name(issuer)} ».", scope)
     theirs = [found for found in lists if issued(found, issuer)]
     latest = sorted(theirs, key=lambda one: (number_of(one), one.last_update_utc), reverse=True)
     for position, found in enumerate(latest):
         problem = _problem(found, issuer, at, scope, seen) or _silent(found, certificate, issuer, scope)
         if problem is None:
+            _check_age(found, issuer, at, scope)
             return found
         fault = problem if position == 0 else fault
     raise fault
@@ -116,9 +119,12 @@ def _problem(
     if found.last_update_utc > at + CLOCK_SKEW:
         text = f"{title} est du {found.last_update_utc:%d/%m/%Y} : l'horloge du boîtier retarde."
         return Deferred("CMS-033", text, Scope.BOX)
-    if _end(found) + GRACE < at:
-        return Deferred("CMS-038", f"{title} est périmée.", scope)
     return None
+
+
+def _check_age(found: x509.CertificateRevocationList, issuer: x509.Certificate, at: datetime, scope: Scope) -> None:
+    if _end(found) + GRACE < at:
+        raise Deferred("CMS-038", f"La liste de révocation de « {display_name(issuer)} » est périmée.", scope)
 
 
 def unsound(found: x509.CertificateRevocationList, issuer: x509.Certificate) -> str | None:

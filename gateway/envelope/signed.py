@@ -30,6 +30,8 @@ BLOCK = 256 * 1024
 """Bytes of content handled at a time."""
 
 _CERTIFICATES_LIMIT = 256 * 1024
+_MOST_CERTIFICATES = 16
+"""A path has three; each one more is one more path to try, of whoever sends them."""
 _SIGNATURE_LIMIT = 1024
 _SIGNER_TAGS = {1: der.SEQUENCE, 3: der.context(0, constructed=False)}
 """SignerIdentifier by version: issuer and serial number, or subjectKeyIdentifier (RFC 5652 §5.3)."""
@@ -231,7 +233,10 @@ def _read_content(reader: der.Reader, out: der.Writable | None, limit: int) -> t
 def _read_certificates(reader: der.Reader) -> list[bytes]:
     if reader.peek() != der.context(0):
         raise Refused("CMS-017", "Le certificat du signataire n'est pas dans l'enveloppe.")
-    return der.read_set_of(reader.element(der.context(0), _CERTIFICATES_LIMIT), der.context(0))
+    found = der.read_set_of(reader.element(der.context(0), _CERTIFICATES_LIMIT), der.context(0))
+    if len(found) > _MOST_CERTIFICATES:
+        raise Refused("CMS-005", f"{len(found)} certificats dans l'enveloppe, {_MOST_CERTIFICATES} au plus.")
+    return found
 
 
 def _read_signer(reader: der.Reader, certificates: list[bytes], version: int) -> Signature:

@@ -3,7 +3,7 @@
 Rule 1: canonical is UTF-8, keys sorted, no blank, no trailing newline; one value has one writing, so that
 its digest and its signature mean one thing.
 Rule 2: the reader builds a frozen dataclass from its annotations and refuses what is missing, unknown,
-doubled, of another type, out of form, or written otherwise than ``encode`` would.
+doubled, of another type, out of form or of any table's bounds, or written otherwise than ``encode`` would.
 Rule 3: a version that is not ours is refused by its name before anything else is looked at.
 """
 
@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -33,14 +34,28 @@ class Form:
         return re.fullmatch(self.pattern, text, re.DOTALL) is not None
 
 
+class _MomentForm(Form):
+    def fits(self, text: str) -> bool:
+        """Of this form, and a moment of the calendar."""
+        try:
+            datetime.fromisoformat(text)
+        except ValueError:
+            return False
+        return super().fits(text)
+
+
 Digest = Annotated[str, Form("[0-9a-f]{64}")]
 """SHA-256, lower case hexadecimal."""
-Moment = Annotated[str, Form(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")]
+Moment = Annotated[str, _MomentForm(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")]
 """UTC moment, ISO 8601."""
 Short = Annotated[str, Form(r"[^\x00-\x1f\x7f\u2028\u2029]{0,255}")]
 """A name or number on one line."""
 Sentence = Annotated[str, Form(r"[^\x00-\x08\x0b\x0c\x0e-\x1f]{0,4000}")]
 """A text for people."""
+
+
+_INTEGER_BITS = 63
+"""Beside the sign: what a table of SQLite holds."""
 
 
 class _Misfit(ValueError):
@@ -111,6 +126,8 @@ def _build(hint: Any, plain: Any, place: str) -> Any:
         return _build_dataclass(cast("type", hint), plain, place)
     if type(plain) is not hint:
         raise _Misfit(f"la valeur de « {place} » n'est pas du bon type")
+    if isinstance(plain, int) and plain.bit_length() > _INTEGER_BITS:
+        raise _Misfit(f"la valeur de « {place} » est démesurée")
     return plain
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from gateway.errors import Refused
 from gateway.formats import canonical
 from gateway.formats.canonical import Digest, Moment, Sentence, Short
 
@@ -40,6 +41,11 @@ class JournalHead:
     root: Digest
     at: Moment
     word: Literal["first", "consistent", "known", "backwards", "inconsistent"]
+
+    @property
+    def good(self) -> bool:
+        """Whether the head is countersigned; otherwise its word is an alarm."""
+        return self.word in ("first", "consistent", "known")
 
 
 @dataclass(frozen=True)
@@ -75,4 +81,7 @@ class Receipt:
     @classmethod
     def from_bytes(cls, data: bytes) -> Receipt:
         """The receipt that ``data`` writes; Refused RCT-001 when it is not one of version 1."""
-        return canonical.decode(cls, data, "RCT-001", "Le reçu de l'OCT", version=("version", 1))
+        found = canonical.decode(cls, data, "RCT-001", "Le reçu de l'OCT", version=("version", 1))
+        if found.journal_head is not None and found.journal_head.size < 1:
+            raise Refused("RCT-001", "Le reçu de l'OCT est refusé : il contresigne un journal sans ligne.")
+        return found

@@ -20,12 +20,14 @@ START = bytes(32)
 
 
 class Row(NamedTuple):  # not a dataclass: ten million of them are made to be verified
-    """One stored row: its place (0: only its text says), its chain, its canonical text and its hash."""
+    """One stored row: its place (0: only its text says), its chain, its canonical text and its hash; and of which
+    fichier the book lists it (None: only its text says)."""
 
     seq: int
     chain: str
     text: str
     hash: bytes
+    fichier: str | None = None
 
 
 def row_text(seq: int, chain: str, at: str, fact: Mapping[str, Any]) -> str:

@@ -99,6 +99,8 @@ def read_checkpoint(signed: bytes) -> tuple[Checkpoint, SignedContent]:
     out = io.BytesIO()
     content = read_signed(io.BytesIO(signed), out, _TEXT_LIMIT)
     told = canonical.decode(Checkpoint, out.getvalue(), "JRN-010", "Le point de contrôle", version=("version", 1))
+    if told.size < 1 or told.number < 1:
+        raise Refused("JRN-010", "Le point de contrôle est refusé : il ne couvre aucune ligne.")
     return told, content
 
 

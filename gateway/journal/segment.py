@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from gateway.errors import Refused
 from gateway.formats import canonical
 from gateway.formats.canonical import Digest, Moment, Short
 from gateway.journal.chain import START, Row
@@ -92,7 +93,10 @@ def read_name(name: str) -> tuple[str, int] | None:
 
 def read_head(line: bytes) -> SegmentHead:
     """The head that a first line (without its newline) writes; Refused JRN-020."""
-    return canonical.decode(SegmentHead, line, "JRN-020", "L'en-tête du segment", version=("version", 1))
+    head = canonical.decode(SegmentHead, line, "JRN-020", "L'en-tête du segment", version=("version", 1))
+    if not (0 < head.number < 10**6 and 0 < head.first < 1 << 63):  # as its file's name and the book can have it
+        raise Refused("JRN-020", "L'en-tête du segment est refusé : un numéro y est hors des bornes.")
+    return head
 
 
 def entry_line(hash_: bytes, text: str) -> bytes:

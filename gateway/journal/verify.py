@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Literal
 
+from gateway.formats.words import printable
 from gateway.journal.chain import START, Row
 from gateway.journal.merkle import Frontier
 
@@ -77,22 +78,25 @@ class Reading:
         """Read on; yields the place of each row read, so that a caller can stop, show how far, or compare."""
         decode, sha256 = json.JSONDecoder().raw_decode, hashlib.sha256
         for row in rows:
-            seq, _, text, stored = row
+            seq, _, text, stored, listed = row
             try:
                 told, end = decode(text)
                 place, at = told["seq"], told["at"]
-                sound = told["chain"] == self.chain and type(place) is int and type(at) is str and end == len(text)
-            except (ValueError, TypeError, KeyError):
+                sound = at.isprintable() and told["chain"] == self.chain and type(place) is int and end == len(text)
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 sound, told, place, at = False, {}, 0, ""
+            at = at if sound else printable(at)  # it is shown to people, and nobody may have written it
             if sound and (seq or place) == place == self.expected and self._previous is not None:
                 if sha256(self._previous + text.encode()).digest() != stored:
                     self._examine_hash(row, at)
                 else:
                     self._other = None
-            else:
-                self._examine(row, sound, place, at)
-                if self._skipped:
-                    continue
+            elif not self._belongs(row, sound, place, at):
+                continue
+            if listed is not None and sound and told.get("fichier") != listed:
+                self._find(
+                    "moved", self.expected, at, f"ligne {self.expected} rangée sous un autre fichier que le sien"
+                )
             self._previous, self._at = stored, at
             self.frontier.add(stored)
             self.expected += 1
@@ -110,8 +114,6 @@ class Reading:
 
     # -- what does not fit
 
-    _skipped = False
-
     def _find(self, kind: Kind, seq: int, at: str, text: str) -> None:
         self._doubted = True
         if len(self.findings) < MOST_FINDINGS:
@@ -126,21 +128,22 @@ class Reading:
         self._other = hashlib.sha256((self._previous or b"") + data).digest()
         self._find("changed", self.expected, at, f"ligne {self.expected} modifiée")
 
-    def _examine(self, row: Row, sound: bool, place: int, at: str) -> None:
-        """A row out of its place, unreadable, or behind a gap."""
-        self._skipped, seq = False, row.seq or (place if sound else self.expected)
+    def _belongs(self, row: Row, sound: bool, place: int, at: str) -> bool:
+        """A row out of its place, unreadable, or behind a gap: whether it counts here, or is one too many."""
+        seq = row.seq or (place if sound else self.expected)
         if seq > self.expected:
             self._gap(seq, at)
         elif seq < self.expected:
             self._find("inserted", seq, at, f"ligne {seq} en trop ou déplacée, après la ligne {self.expected - 1}")
-            self._whole, self._skipped = False, True
-            return
+            self._whole = False
+            return False
         if not sound:
             self._find("unreadable", seq, at, f"ligne {seq} illisible")
         elif place != seq:
             self._find("moved", seq, at, f"ligne {seq} : c'est la ligne {place}, déplacée")
         elif self._previous is not None and hashlib.sha256(self._previous + row.text.encode()).digest() != row.hash:
             self._examine_hash(row, at)
+        return True
 
     def _gap(self, seq: int, at: str) -> None:
         last = seq - 1

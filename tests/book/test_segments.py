@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -147,6 +148,42 @@ def test_every_cut_of_a_segment_is_made_good(case: Case) -> None:
         )
 
 
+def test_blocks_that_never_reached_the_disk_are_repaired_from_the_book_and_told(case: Case) -> None:
+    """A power cut leaves the new length, and zeros where a block was not written: behind it lines may be whole."""
+    case.write(4)
+    case.export()
+    path = case.folder / "evidence-000001.journal"
+    durable = len(path.read_bytes())
+    case.write(20)
+    case.export()
+    whole = path.read_bytes()
+    for begin in range(durable - durable % 512, len(whole), 512):
+        case.book.connection.execute("UPDATE segments SET last = 4")  # so it was, when the power went
+        torn = bytearray(whole)
+        torn[max(begin, durable) : begin + 512] = bytes(len(torn[max(begin, durable) : begin + 512]))
+        path.write_bytes(torn)
+        (repair,) = case.again()
+        assert (repair.kind, repair.name) == ("torn", path.name) and 5 <= repair.first <= 24
+        assert path.read_bytes() == whole and case.sound()
+
+
+def test_lines_of_a_book_that_was_set_back_are_left_and_told(case: Case) -> None:
+    """They are the trace of what the book no longer says, torn or not."""
+    case.write(9)
+    case.export()
+    path = case.folder / "evidence-000001.journal"
+    case.book.connection.execute("DELETE FROM journal WHERE seq > 4")
+    case.book.connection.execute("UPDATE segments SET last = 4")
+    case.write(1, verb="other")
+    touched = path.read_bytes()
+    for left in (touched, touched[:-400] + bytes(100) + b"\n", touched[:-5]):
+        path.write_bytes(left)
+        assert case.again() == [Repair("altered", path.name, 5)]
+        case.write(1, verb="other")
+        case.export()
+        assert path.read_bytes() == left[: left.rfind(b"\n") + 1]
+
+
 def test_lines_that_were_durable_and_are_gone_are_told_as_such(case: Case) -> None:
     case.write(4)
     case.export()
@@ -210,6 +247,32 @@ def _die(moment: str, side: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(owner, moment, wrapped)
+
+
+def test_a_disk_that_is_full_at_any_byte_leaves_what_a_start_repairs(case: Case) -> None:
+    """The kernel lets the file grow no further: the process ends on it, and the next one finds room."""
+    case.write(2)
+    case.export()
+    path = case.folder / "evidence-000001.journal"
+    case.write(9)
+    case.book.close()
+    for room in range(0, 500, 41):
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            again = Book(case.path, lambda: case.now)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + room, resource.RLIM_INFINITY))
+            try:
+                Archive(case.folder, "box-0001", again.connection).append()
+            except OSError:
+                os._exit(28)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 28
+        case.book = Book(case.path, lambda: case.now)
+        case.again()
+        assert case.sound(), room
+        case.write(9)
+        case.book.close()
 
 
 def test_a_book_from_before_this_version_is_whole(tmp_path: Path) -> None:

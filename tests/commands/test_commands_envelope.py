@@ -178,6 +178,14 @@ def gateway(*words: str | Path, **options: Any) -> subprocess.CompletedProcess[b
     return subprocess.run(command, stderr=subprocess.PIPE, check=False, **options)
 
 
+@pytest.mark.parametrize(("closed", "code"), [("<&-", "CMS-050"), (">&-", "CMS-052")])
+def test_a_standard_stream_that_is_closed_is_said(shell: Shell, closed: str, code: str) -> None:
+    words = ["seal", "-", "-", "--to", shell.pki / "oct-seal.pem"]
+    command = ["sh", "-c", f'"$@" {closed}', "sh", sys.executable, "-m", "gateway", "envelope", *words]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    assert done.returncode == 65 and done.stderr.decode().startswith(f"gateway : {code}")
+
+
 def test_a_device_is_not_replaced_by_a_file(shell: Shell) -> None:
     pipe = shell.directory / "pipe"
     os.mkfifo(pipe)

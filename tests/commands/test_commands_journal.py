@@ -14,6 +14,7 @@ import pytest
 from development_pki import Pki
 from keeper_bench import KeeperBench
 
+from gateway.errors import Deferred
 from gateway.journal.chain import ACCESS
 from gateway.services.keeper import commands
 from gateway.services.keeper.archive import Archiving
@@ -99,6 +100,28 @@ def test_rows_are_shown_by_fichier_time_and_act(practice: KeeperBench, tmp_path:
     assert "reveal" in access and "by=p-12ab" in access
 
 
+TOUCHED = {
+    "no JSON": b"{}}",
+    "nested": b'{"a":' + 20_000 * b"[" + 20_000 * b"]" + b"}",
+    "another kind of value": b'{"at":1,"fichier":[],"seq":"x","verb":null}',
+    "what commands a terminal": rb'{"at":"2026\u001b[2J","fichier":"","seq":1,"verb":"x"}',
+    "what UTF-8 cannot write": rb'{"at":"2026","fichier":"","seq":1,"verb":"x","why":"\ud800"}',
+    "what commands a terminal, in another field": rb'{"at":"2026","fichier":"","seq":1,"verb":"x","why":"\u001b[2J"}',
+}
+
+
+@pytest.mark.parametrize("text", TOUCHED.values(), ids=TOUCHED)
+def test_a_touched_row_is_shown_harmlessly_or_not_at_all(practice: KeeperBench, tmp_path: Path, text: bytes) -> None:
+    folder = copied(practice, tmp_path / "copy")
+    path = folder / "evidence-000001.journal"
+    head, first, *others = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([head, first[:65] + text + b"\n", *others]))
+    for words in ([], ["--json"]):
+        done = gateway("show", *words, "--directory", folder)
+        assert (done.returncode, done.stderr) == (0, "") and "\x1b" not in done.stdout
+        assert len(json.loads(done.stdout) if words else done.stdout.splitlines()) >= len(others)
+
+
 def test_openssl_and_a_shell_say_the_same(practice: KeeperBench, tmp_path: Path, pki: Pki) -> None:
     """What docs/journal.md tells the auditor to type, without a program of ours."""
     folder = copied(practice, tmp_path / "copy")
@@ -132,7 +155,8 @@ def unhex() -> str:
 def test_the_keeper_answers_for_its_journal(practice: KeeperBench) -> None:
     """What the command asks by ``admin.sock``: begun, asked again, and rows a page at a time."""
     desk = practice.desk
-    assert commands.verify(desk, {}) == {"running": False}
+    with pytest.raises(Deferred, match="JRN-004"):
+        commands.verify(desk, {})
     told = commands.verify(desk, {"start": True})
     while told["running"]:
         told = commands.verify(desk, {})

@@ -166,7 +166,6 @@ BUNDLES = {
     "a key twice": (lambda bundle: replace(bundle, keys=(*bundle.keys, bundle.keys[0])), "ENR-009"),
     "another curve": (with_key("recovery", make_request(BY_NAME["recovery"], ONE_KEY)), "ENR-021"),
     "no request": (with_key("box-seal", b"\x30\x00"), "ENR-020"),
-    "no date": (lambda bundle: replace(bundle, at="9999-99-99T99:99:99Z"), "ENR-007"),
     "no password": (lambda bundle: replace(bundle, password=""), "ENR-007"),
     "two names for one key": (
         lambda bundle: with_key("box-sign", make_request(BY_NAME["box-sign"], ONE_KEY))(
@@ -184,6 +183,14 @@ def test_bundles_that_ask_for_something_else(bench: EnrolmentBench, case: str) -
     assert code_of(lambda: bench.desk.answer(altered(bench, change, prove=True))) == code
     assert code_of(lambda: bench.desk.answer(altered(bench, change, prove=False))) == "ENR-005", "the proof is of all"
     assert Boxes(bench.store).listing() == []
+
+
+@pytest.mark.parametrize("prove", [True, False])
+def test_a_date_that_is_none_is_refused_before_any_proof(bench: EnrolmentBench, prove: bool) -> None:
+    bench.add_code()
+    request = altered(bench, lambda bundle: replace(bundle, at="9999-99-99T99:99:99Z"), prove=prove)
+    assert code_of(lambda: bench.desk.answer(request)) == "ENR-007"
+    assert Boxes(bench.store).code(PARTNER)["tries"] == 0  # type: ignore[index]
 
 
 def test_every_byte_of_a_signed_request_counts(bench: EnrolmentBench) -> None:

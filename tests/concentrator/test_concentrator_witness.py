@@ -156,6 +156,28 @@ def test_what_cannot_be_checked_is_an_alarm_and_no_head(watched: Bench, opened: 
     assert said(watched, opened)[-1] == ("integrated", 0, "") and len(alarms(opened)) == 4
 
 
+@pytest.mark.parametrize("size", [-1, 0, 1 << 63, 1 << 70])
+def test_a_size_that_no_journal_has_is_an_alarm_and_no_head(watched: Bench, opened: Store, size: int) -> None:
+    send(watched, opened, 1, head(watched, 10))
+    told = Checkpoint("box-0001", EVIDENCE, 1, size, "00" * 32, "00" * 32, iso(watched.now), None)
+    pki = watched.pki
+    signed = sign_checkpoint(told, watched.now, pki.certificate("box-sign"), pki.key("box-sign"), [])
+    send(watched, opened, 2, pack_carried(Carried(signed, ())))
+    assert said(watched, opened) == [("integrated", 10, "first"), ("integrated", 0, "")]
+    assert alarms(opened) == ["OCT-015"]
+
+
+def test_a_box_that_tells_no_more_is_an_alarm_once(watched: Bench, opened: Store) -> None:
+    send(watched, opened, 1, b"")
+    assert alarms(opened) == [], "it may be one that never told"
+    send(watched, opened, 2, head(watched, 10))
+    watched.receive(opened, b"nothing that opens", "f9", seal="s1")
+    assert watched.integration(opened).work() and alarms(opened) == [], "of what cannot be opened nothing is known"
+    for number in (3, 4):
+        send(watched, opened, number, b"")
+    assert said(watched, opened)[-2:] == [("integrated", 0, "")] * 2 and alarms(opened) == ["OCT-017"]
+
+
 def test_a_double_gets_the_head_of_its_own_sending(watched: Bench, opened: Store) -> None:
     content = b2()
     send(watched, opened, 1, head(watched, 10), content=content)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from development_pki import Pki
 
-from gateway.envelope.certificates import Path, Use, check_path, load_certificates, load_key, load_lists
+from gateway.envelope import der
+from gateway.envelope.certificates import Path, Use, check_path, lists_of, load_certificates, load_key, load_lists
 from gateway.errors import Deferred, Refused, Scope, Trouble
 
 NOW = datetime.now(UTC)
@@ -170,6 +173,45 @@ def test_every_flipped_byte_of_a_certificate_is_refused(pki: Pki) -> None:
             continue
         assert x509.load_der_x509_certificate(bytes(touched)).tbs_certificate_bytes == signed
         assert position > len(signed)
+
+
+def having(certificate: bytes, *, version: int = 2, start: str = "20260101000000Z") -> bytes:
+    """The certificate with another version (2 is v3) and beginning, written by hand: no library makes all of them."""
+    whole = asn1_x509.Certificate.load(certificate)
+    _, *fields = (one.dump() for one in (whole["tbs_certificate"][at] for at in range(10)) if one.dump())
+    dates = der.sequence(der.tlv(der.GENERALIZED_TIME, start.encode()), der.time(NOW + timedelta(days=1)))
+    tbs = der.sequence(der.tlv(der.context(0), der.integer(version)), *fields[:3], dates, *fields[4:])
+    return der.sequence(tbs, whole["signature_algorithm"].dump(), whole["signature_value"].dump())
+
+
+STRANGE = {"a year 0": {"start": "00000101000000Z"}, "version 67": {"version": 66}}
+
+
+@pytest.mark.parametrize("strange", STRANGE.values(), ids=STRANGE)
+def test_what_no_calendar_and_no_standard_knows_is_refused(pki: Pki, strange: dict) -> None:
+    encoded = having(pki.certificate("oct-seal"), **strange)
+    with pytest.raises(Refused, match="CMS-030"):
+        check_path(encoded, pki.chain, [pki.root], pki.lists, NOW, Use.SEAL)
+    with pytest.raises(Refused, match="CMS-030"):
+        load_certificates(encoded)
+    pem = b"-----BEGIN CERTIFICATE-----\n" + base64.b64encode(encoded) + b"\n-----END CERTIFICATE-----\n"
+    with pytest.raises(Refused, match="CMS-030"):
+        check_path(load_certificates(pem)[0], pki.chain, [pki.root], pki.lists, NOW, Use.SEAL)
+
+
+def test_the_lists_of_a_path_are_those_that_can_be_read(pki: Pki) -> None:
+    path = check(pki, "oct-seal", Use.SEAL)
+    theirs = [(pki.directory / "crl" / f"{name}.crl").read_bytes() for name in ("root", "oct")]
+    place = theirs[0].index(b"OCT-GATEWAY")
+    strange = theirs[0][:place] + b"\xff" + theirs[0][place + 1 :]
+    assert load_lists(strange) == [strange], "it is read no further than it is asked"
+    assert set(lists_of(path, [*pki.lists, strange, b"junk"])) == set(theirs)
+
+
+def test_a_list_of_an_unknown_version_is_refused(pki: Pki) -> None:
+    lists = (pki.directory / "crl" / "root.crl").read_bytes()
+    with pytest.raises(Refused, match="CMS-039"):
+        load_lists(lists.replace(der.integer(1), der.integer(17), 1))
 
 
 def test_files_of_either_form_are_loaded(pki: Pki) -> None:

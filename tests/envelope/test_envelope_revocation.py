@@ -112,6 +112,15 @@ def test_the_freshest_list_decides(pki: Pki) -> None:
         check(pki, [root_list(pki), old, make_list(pki, revoked=True)])
 
 
+@pytest.mark.parametrize("revoked", [False, True])
+def test_a_list_that_ended_gives_way_to_no_older_one(pki: Pki, revoked: bool) -> None:
+    """However long the older one was made for: it does not know what the newer one may have said."""
+    older = make_list(pki, end=NOW + 300 * DAY, number=6)
+    ended = make_list(pki, start=NOW - 9 * DAY, end=NOW - GRACE - DAY, revoked=revoked)
+    with pytest.raises(Deferred, match="CMS-038"):
+        check(pki, [root_list(pki), older, ended])
+
+
 def test_every_level_below_the_root_needs_a_list(pki: Pki) -> None:
     for lists in ([], [root_list(pki)], [make_list(pki)], [b"junk"]):
         with pytest.raises(Deferred, match="CMS-037"):

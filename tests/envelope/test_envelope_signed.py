@@ -87,6 +87,16 @@ def test_a_card_signs_attributes_that_it_was_handed(pki: Pki, tmp_path: Path) ->
     assert read(envelope)[0].signature.signature == value
 
 
+def test_certificates_that_come_along_are_counted(pki: Pki) -> None:
+    """A thousand of the very name that is looked for would each be tried as an issuer."""
+    signature = sign_with_key(sha256(b""), AT, pki.certificate("oct-sign"), pki.key("oct-sign"))
+    names = sorted(str(path.relative_to(pki.directory).with_suffix("")) for path in pki.directory.rglob("*.pem"))
+    others = sorted({pki.certificate(name) for name in names if "crl/" not in name} - {signature.certificate})
+    assert len(read(write(b"", signature, others[:15]))[0].chain) == 15
+    with pytest.raises(Refused, match=r"CMS-005.*17 certificats"):
+        read(write(b"", signature, others[:16]))
+
+
 def openssl_sign(pki: Pki, tmp_path: Path, data: bytes, *options: str | Path, name: str = CARD) -> bytes:
     source = tmp_path / "content"
     source.write_bytes(data)

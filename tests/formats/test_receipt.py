@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,22 @@ def test_a_head_of_the_journal_that_is_countersigned() -> None:
     assert Receipt.from_bytes(written) == countersigned
     with pytest.raises(Refused, match="journal_head"):
         Receipt.from_bytes(written.replace(b"consistent", b"whatever"))
+
+
+@pytest.mark.parametrize("size", [0, -1, 1 << 63])
+def test_a_head_of_no_rows_is_refused(size: int) -> None:
+    """No tree has such a root, and nobody could compare it."""
+    head = JournalHead(size, "cd" * 32, "2026-08-01T11:59:00Z", "first")
+    with pytest.raises(Refused, match="RCT-001"):
+        Receipt.from_bytes(replace(RECEIPT, journal_head=head).to_bytes())
+
+
+@pytest.mark.parametrize(
+    ("word", "good"),
+    [("first", True), ("consistent", True), ("known", True), ("backwards", False), ("inconsistent", False)],
+)
+def test_a_word_countersigns_or_is_an_alarm(word: Any, good: bool) -> None:
+    assert JournalHead(1, "cd" * 32, "2026-08-01T11:59:00Z", word).good is good
 
 
 def test_a_seal_that_could_not_be_opened() -> None:

@@ -9,7 +9,7 @@ import pytest
 from development_pki import Pki
 from keeper_bench import KeeperBench
 
-from gateway.errors import Refused
+from gateway.errors import Deferred, Refused
 from gateway.services.keeper import archive
 from gateway.services.keeper.archive import Archiving
 
@@ -103,6 +103,20 @@ def test_a_verification_that_finds_something_is_on_the_page(bench: KeeperBench) 
     verified(bench, archiving)
     told = bench.condition("verification")
     assert told["code"] == "JRN-001" and "ligne 3 modifiée" in told["text"]
+
+
+def test_who_asks_for_a_verification_that_a_restart_ended_is_told(bench: KeeperBench) -> None:
+    with pytest.raises(Deferred, match="JRN-004"):
+        bench.desk.verification.ask(start=False)
+
+
+def test_a_verification_of_a_broken_book_says_so(bench: KeeperBench) -> None:
+    bench.desk.book.connection.execute("DROP TABLE proofs")
+    told = bench.desk.verification.ask(start=True)
+    with pytest.raises(Refused, match="JRN-042"):
+        while told["running"]:
+            time.sleep(0.01)
+            told = bench.desk.verification.ask(start=False)
 
 
 def test_a_verification_that_cannot_be_done_says_why(bench: KeeperBench) -> None:

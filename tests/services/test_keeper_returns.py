@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -44,6 +45,36 @@ def bring(bench: KeeperBench, kind: ReturnKind, body: bytes, seals: int = 1) -> 
 
 def look(bench: KeeperBench) -> None:
     asyncio.run(returns.take_arrived(bench.desk))
+
+
+NO_FACTS = {
+    "no JSON": b"{",
+    "no object": b'["name"]',
+    "nested": b'{"a":' + 20_000 * b"[" + 20_000 * b"]" + b"}",
+    "what UTF-8 cannot write": rb'{"name":"pesit","code":"","text":"\ud800"}',
+    "too large": b"{" + bytes(1 << 20),
+}
+
+
+@pytest.mark.parametrize("name", ["sent", "route", "stamp"])
+@pytest.mark.parametrize("content", NO_FACTS.values(), ids=NO_FACTS)
+def test_what_is_no_fact_is_said_and_stops_no_keeper(bench: KeeperBench, name: str, content: bytes) -> None:
+    """Whoever has taken ``forward`` over has not the keeper."""
+    entry = {"sent": f"sent.{bench.sealed('a')}.1.1", "route": "route.7", "stamp": f"stamp.{'ab' * 32}"}[name]
+    bench.desk.arrived.put(entry, content)
+    look(bench)
+    if name != "stamp" or content == NO_FACTS["too large"]:
+        assert bench.condition("door")["code"] == "RET-004" and list(bench.desk.arrived.names()) == [entry]
+    bring(bench, "rsp", b"what comes after it is taken")
+    look(bench)
+    assert kinds(bench) == ["rsp"]
+
+
+@pytest.mark.parametrize("told", [{}, {"name": "pesit", "code": 1, "text": ""}, {"name": "pesit", "code": ""}])
+def test_a_route_that_says_too_little_is_no_fact(bench: KeeperBench, told: dict[str, object]) -> None:
+    bench.desk.arrived.put("route.7", json.dumps(told).encode())
+    look(bench)
+    assert bench.condition("door")["code"] == "RET-004"
 
 
 def kinds(bench: KeeperBench) -> list[str]:

@@ -30,9 +30,6 @@ from gateway.journal.checkpoint import (
 )
 from gateway.services.keeper.desk import Desk
 
-GOOD = ("first", "consistent", "known")
-"""Words of a receipt under which its head is a countersignature; the others are alarms."""
-
 ALARMS = {
     "backwards": ("JRN-032", "Le concentrateur dit que le journal de la passerelle a reculé."),
     "inconsistent": ("JRN-033", "Le concentrateur dit que le journal de la passerelle a été réécrit."),
@@ -182,7 +179,7 @@ def take_receipt(desk: Desk, receipt: Receipt, signed: bytes) -> dict[str, Any]:
 def _wrong(desk: Desk, receipt: Receipt) -> str | None:
     """What is wrong with our journal by a receipt: a key of ``ALARMS``, or None."""
     head = receipt.journal_head
-    if head is None or head.word not in GOOD:
+    if head is None or not head.good:
         return None if head is None else head.word
     tree = Tree(desk.book.connection, EVIDENCE)
     if head.size > tree.size():

@@ -100,7 +100,7 @@ class Desk:
         self.put_off: dict[str, float] = {}
         """Entries of ``arrived/`` that cannot be checked now, and until when (monotonic seconds) they are left."""
         self.unreadable: set[str] = set()
-        """Entries of ``new/`` that box-seal does not open: left where they are, and said."""
+        """Entries of ``new/`` that box-seal does not open, and of ``arrived/`` that are no fact: left, and said."""
 
     def start(self) -> None:
         """Make whole what a crash left half done."""

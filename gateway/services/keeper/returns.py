@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
-import json
 import re
 import time
 from contextlib import suppress
@@ -39,12 +38,12 @@ from gateway.process.child import read_in_child
 from gateway.services.keeper.audit import take_receipt
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.evidence import keep_return
+from gateway.services.keeper.facts import read_entry, read_fact
 from gateway.services.keeper.lists import take_lists
 from gateway.services.keeper.renewals import keep_answer, take_entry
 from gateway.services.keeper.stamping import NAME as STAMP
 from gateway.services.keeper.stamping import Stamping
 
-FACT_LIMIT = 1 << 20
 RETURN_LIMIT = 32 << 20
 """A NOEMIE return of a busy practice is a few hundred KB."""
 
@@ -65,14 +64,18 @@ async def take_arrived(desk: Desk) -> None:
     """Take all that forward brought: each one is committed before its entry goes."""
     for name in desk.arrived.names():
         act = next((act for form, act in _FORMS if form.fullmatch(name)), None)
-        if act is None or desk.put_off.get(name, 0.0) > time.monotonic():
-            continue  # not a name of forward's, or not yet: left where it is
+        if act is None or name in desk.unreadable or desk.put_off.get(name, 0.0) > time.monotonic():
+            continue  # not a name of forward's, no fact, or not yet: left where it is
         try:
             await act(desk, name)
         except Deferred as trouble:
             desk.put_off[name] = time.monotonic() + LATER_S
             text = f"Un retour attend d'être vérifié : {trouble.text}"
             desk.condition(Scope.ROUTE, "returns", trouble.code, text)
+            continue
+        except Refused as refusal:
+            desk.unreadable.add(name)
+            desk.condition(Scope.BOX, "door", refusal.code, refusal.text)
             continue
         desk.put_off.pop(name, None)
         desk.arrived.remove(name)
@@ -82,7 +85,7 @@ async def take_arrived(desk: Desk) -> None:
 async def _take_sent(desk: Desk, name: str) -> None:
     """``sent.<id>.<transmission>.<seal>``: the OCT stored all of that seal."""
     _, fichier, transmission, number = name.split(".")
-    told: dict[str, Any] = json.loads(desk.arrived.read(name, FACT_LIMIT))
+    told = read_fact(desk.arrived, name)
     row = desk.book.fichier(fichier)
     if row is None or (row["transmission"], row["seal"]) != (int(transmission), number):
         return
@@ -92,7 +95,7 @@ async def _take_sent(desk: Desk, name: str) -> None:
 
 async def _take_route(desk: Desk, name: str) -> None:
     """``route.<n>``: how the line to the OCT is."""
-    told: dict[str, Any] = json.loads(desk.arrived.read(name, FACT_LIMIT))
+    told = read_fact(desk.arrived, name, ("name", "code", "text"))
     detail = {"next": told.get("next", "")}
     desk.condition(Scope.ROUTE, told["name"], told["code"], told["text"], detail)
 
@@ -132,7 +135,7 @@ async def _take_begun(desk: Desk, name: str) -> None:
 
 async def _take_stamp(desk: Desk, name: str) -> None:
     """``stamp.<imprint>``: the time stamping authority's answer."""
-    Stamping(desk).take(name.removeprefix(STAMP), desk.arrived.read(name, FACT_LIMIT))
+    Stamping(desk).take(name.removeprefix(STAMP), read_entry(desk.arrived, name))
 
 
 async def _take_key_request(desk: Desk, name: str) -> None:

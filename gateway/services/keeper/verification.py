@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.book.inspection import Authority, Inspection, inspect
 from gateway.config import Paths
-from gateway.errors import Trouble
+from gateway.errors import Deferred, Scope, Trouble
 from gateway.process.keyring import read_certificates
 from gateway.services.keeper.keys import read_trust
 
@@ -28,7 +28,10 @@ class Verification:
         self._untold = False
 
     def ask(self, *, start: bool) -> dict[str, Any]:
-        """How far it is, or its outcome; ``start`` begins a new one unless one runs."""
+        """How far it is, or its outcome; ``start`` begins a new one unless one runs.
+
+        Deferred JRN-004 (scope box) where none was begun, since the keeper started.
+        """
         if self._thread is not None and self._thread.is_alive():
             return {"running": True, "rows": self._rows}
         if start:
@@ -39,7 +42,8 @@ class Verification:
         if self._trouble is not None:
             raise self._trouble
         if self._outcome is None:
-            return {"running": False}
+            text = "La vérification du journal a été interrompue par un redémarrage : demandez-la de nouveau."
+            raise Deferred("JRN-004", text, Scope.BOX)
         at, found = self._outcome
         return {"running": False, "at": at, **found.to_json()}
 
