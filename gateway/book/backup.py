@@ -16,7 +16,7 @@ import os
 import re
 import sqlite3
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,8 @@ from typing import BinaryIO
 
 from gateway.book.doors import Door, blocks
 from gateway.envelope.algorithms import PrivateKey
-from gateway.envelope.seal import MAX_SIZE, Opened, Sealer
+from gateway.envelope.ring import open_by
+from gateway.envelope.seal import MAX_SIZE, Sealer
 from gateway.errors import Refused, Scope
 from gateway.formats import canonical
 from gateway.formats.canonical import Moment
@@ -130,12 +131,12 @@ def _padded(size: int) -> int:
     return -(-size // _RECORD) * _RECORD
 
 
-def read_backup(src: BinaryIO, certificate: bytes, key: PrivateKey) -> Iterator[tuple[str, BinaryIO]]:
+def read_backup(src: BinaryIO, keys: Sequence[PrivateKey]) -> Iterator[tuple[str, BinaryIO]]:
     """The members of a backup in order, each to be read before the next; the whole seal was checked before the first.
 
-    Refused as by ``Opened``, and BAK-001 for a member that no backup has.
+    Refused as by ``open_by``, and BAK-001 for a member that no backup has.
     """
-    opened = Opened(src, certificate, key)
+    opened = open_by(keys, src)
     try:
         with tarfile.open(fileobj=opened, mode="r|", format=tarfile.USTAR_FORMAT) as tar:  # type: ignore[call-overload]
             for info in tar:

@@ -36,7 +36,7 @@ SHORTEST_PASSPHRASE = 12
 PRINTED = """
 Clé de recours du cabinet (marque {mark}). Imprimez ces lignes et gardez-les en lieu sûr, loin de la
 passerelle, la phrase secrète ailleurs. Pour ouvrir une copie : openssl cms -decrypt -inform DER -in COPIE
--recip CERTIFICAT -inkey CE_FICHIER. Elle n'est gardée nulle part ailleurs.
+-inkey CE_FICHIER. Elle n'est gardée nulle part ailleurs.
 
 {pem}"""
 
