@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,6 +163,23 @@ def test_what_other_processes_can_read_is_looked_into(tmp_path: Path, kind: str,
                 raise AssertionError("not found")
         finally:
             os.killpg(process.pid, 9)
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+@pytest.mark.parametrize("made", ["tempfile.TemporaryFile()", "open(os.memfd_create('x'), 'wb')"])
+def test_files_without_a_name_are_looked_into(tmp_path: Path, kind: str, made: str) -> None:
+    write = f"file = {made}; file.write({PLAIN[kind].encode()!r}); file.flush()"
+    program = f"import os, sys, tempfile; {write}; print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", program]
+    listings = Listings(str(tmp_path))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path,
+                          env={**os.environ, "TMPDIR": str(tmp_path)}) as process:  # fmt: skip
+        assert process.stdout is not None and process.stdin is not None
+        process.stdout.readline()
+        listings.look()
+        process.stdin.close()
+    assert in_files(tmp_path, SECRETS.values()) == []
+    assert any(finds(name, seen, [SECRETS[kind]]) for name, seen in listings.nameless.items())
 
 
 def test_a_code_is_found_in_text() -> None:

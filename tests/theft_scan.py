@@ -1,5 +1,5 @@
-"""What a thief of the box would find: secrets in clear in its files, in free pages of its databases, in its logs, and
-in what every process may read of another.
+"""What a thief of the box would find: secrets in clear in its files, in free pages of its databases, in its logs, in
+files without a name, and in what every process may read of another.
 
 A secret is looked for in each form in which a program may leave it: as written, with the blanks that people put into a
 NIR, in hexadecimal, in base64 at each of the three alignments, in Latin-1, UTF-16 and EBCDIC, as JSON escapes.
@@ -13,6 +13,7 @@ import json
 import re
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -107,14 +108,25 @@ def pins_in(content: bytes, pin: str) -> bool:
     return any(re.search(form, content) for form in pin_forms(pin))
 
 
+def nameless(process: Path) -> Iterator[tuple[str, bytes]]:
+    """The files that a process (its directory below /proc) has open and that have no name any more, memory files too:
+    the disk, or swap, has them as well as others."""
+    for descriptor in process.glob("fd/*"):
+        with suppress(OSError):
+            if " (deleted)" in str(descriptor.readlink()) and descriptor.is_file():
+                yield f"{process.name} {descriptor.readlink()}", descriptor.read_bytes()
+
+
 class Listings:
-    """Watches, in a thread, what every process may read of those below one directory: command lines, environments."""
+    """Watches, in a thread, processes below one directory: what every other may read of them, command lines and
+    environments, and the files without a name that they hold open."""
 
     def __init__(self, mark: str) -> None:
         """``mark``: what stands in the command line or environment of a process that is watched."""
         self._mark = mark.encode()
         self._stop = threading.Event()
         self.seen: dict[str, bytes] = {}
+        self.nameless: dict[str, bytes] = {}
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Listings:
@@ -139,3 +151,4 @@ class Listings:
                 continue
             if self._mark in words + environment:
                 self.seen[f"{process.name} {words[:200]!r}"] = words + b"\0" + environment
+                self.nameless |= dict(nameless(process))
