@@ -14,10 +14,12 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import sqlite3
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -39,6 +41,7 @@ _NAMES = re.compile(
     r"|new/[a-z]{1,10}\.[0-9a-f.]{1,80}|parts/[0-9a-f]{64}"
 )  # fmt: skip
 _RECORD = tarfile.BLOCKSIZE
+_ASIDE = ".aside-"
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,27 @@ def waiting_at(door: Door) -> list[Member]:
 
 def _opened(name: str, file: BinaryIO) -> Member:
     return Member(f"new/{name}", os.fstat(file.fileno()).st_size, lambda: file)
+
+
+@contextmanager
+def aside(folder: Path) -> Iterator[Path]:
+    """A directory of one's own beside the book, for as long as it is needed.
+
+    It belongs to whom ``folder`` belongs to, so that its owner may clear away what a kill has left (``clear_asides``).
+    """
+    with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=folder) as made:
+        owner = folder.stat()
+        os.chown(made, owner.st_uid, owner.st_gid)
+        yield Path(made)
+
+
+def clear_asides(folder: Path, before: float) -> int:
+    """Remove what was left aside before a moment (Unix seconds), since a copy of the book would outlive all delays; how
+    many."""
+    left = [path for path in folder.glob(f"{_ASIDE}*") if path.stat().st_mtime < before]
+    for path in left:
+        shutil.rmtree(path)
+    return len(left)
 
 
 def copy_book(book: Path, target: Path) -> None:

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from gateway.book.backup import BOOK, MANIFEST, SETTINGS, YEARS, Manifest, read_backup, read_manifest
+from gateway.book.backup import BOOK, MANIFEST, SETTINGS, YEARS, Manifest, aside, read_backup, read_manifest
 from gateway.book.doors import Copied, Door
 from gateway.book.moves import Book
 from gateway.book.parts import Parts, Writable
@@ -61,10 +60,10 @@ def restore(src: BinaryIO, recovery: Sequence[PrivateKey], place: Place) -> Rest
     where a fichier is sealed to a recovery key that was not given.
     """
     _check_empty(place.book / BOOK)
-    with tempfile.TemporaryDirectory(prefix=".restore-", dir=place.book) as aside:
+    with aside(place.book) as folder:
         members = read_backup(src, recovery)
         manifest = _first(members)
-        restoration = _Restoration(Path(aside), recovery, place)
+        restoration = _Restoration(folder, recovery, place)
         for name, file in members:
             restoration.take(name, file)
         return restoration.finish(manifest)

@@ -10,7 +10,6 @@ import argparse
 import getpass
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -85,8 +84,8 @@ def _members(paths: Paths, made: str) -> Iterator[list[backup.Member]]:
     """In the order in which a restore needs them; the door before the book, so that nothing falls between."""
     waiting = backup.waiting_at(Door(paths.door("new")))
     manifest = backup.Manifest(paths.box_id, made, _last_transfer(paths))
-    with tempfile.TemporaryDirectory(prefix=".backup-", dir=paths.book) as aside:
-        book = Path(aside) / backup.BOOK
+    with backup.aside(paths.book) as folder:
+        book = folder / backup.BOOK
         backup.copy_book(paths.book / backup.BOOK, book)
         yield [
             backup.member(backup.MANIFEST, manifest.to_bytes()),
@@ -132,7 +131,7 @@ def take_up(arguments: argparse.Namespace) -> int:
     trust = paths.trust
     present = {name: read_certificate(trust / f"{name}.pem") for name in ("box-seal", "box-delivery", "recovery")}
     with _files(str(arguments.source)):
-        keys = [_recovery_key(path, arguments.passphrase_file) for path in arguments.key]
+        keys = [read_recovery_key(path, arguments.passphrase_file) for path in arguments.key]
         place = Place(
             book=paths.book, parts=paths.parts, new=paths.door("new"),
             secret=lambda name: paths.key(SECRETS[name], name),
@@ -153,7 +152,7 @@ def take_up(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _recovery_key(path: Path, passphrase_file: Path | None) -> PrivateKey:
+def read_recovery_key(path: Path, passphrase_file: Path | None) -> PrivateKey:
     """A recovery key; its passphrase is asked for where no file has it."""
     content = path.read_bytes()
     phrase = passphrase_file.read_bytes().rstrip(b"\r\n") if passphrase_file else None
