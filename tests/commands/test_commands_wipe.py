@@ -14,7 +14,7 @@ import samples
 from chain_check import first_break
 from development_pki import Pki
 from keeper_bench import KeeperBench
-from personal_bench import integrated, received
+from personal_bench import hear, integrated, received
 from stage import REPO
 
 from gateway.commands import wipe
@@ -104,8 +104,24 @@ def test_a_wipe_that_was_cut_is_done_again(bench: KeeperBench, monkeypatch: pyte
     for _, place, act in steps[:3]:
         act(place)
     assert box(bench)
-    assert run(bench, "--yes", "box-0001", "--abandon").returncode == 0
+    done = run(bench, "--yes", "box-0001", "--abandon", "--journal", str(bench.root / "journal"))
+    assert (done.returncode, "le livre n'est plus là" in done.stdout) == (0, True), done.stderr
     assert box(bench) == []
+    assert not (bench.root / "journal").exists()
+
+
+def test_a_return_that_nobody_fetched_is_not_lost_by_accident(bench: KeeperBench) -> None:
+    bench.open()
+    hear(bench)
+    with bench.desk.book.transaction():
+        bench.desk.book.connection.execute("UPDATE returns SET delivery = 'x', picked = ''")
+    bench.desk.board.close()
+    bench.desk.book.close()
+    before = box(bench)
+    done = run(bench, "--yes", "box-0001")
+    assert (done.returncode, "WIP-002" in done.stderr, "retour" in done.stderr) == (65, True, True)
+    assert box(bench) == before
+    assert run(bench, "--yes", "box-0001", "--abandon").returncode == 0
 
 
 def test_what_cannot_be_removed_is_named(bench: KeeperBench) -> None:
