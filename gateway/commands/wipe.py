@@ -111,15 +111,24 @@ def _running(config: Path) -> Iterator[str]:
 def _refuse_under_way(paths: Paths, abandoned: bool) -> None:
     if abandoned:
         return
-    fichiers = len(list(paths.door("new").glob("fichier.*")))
-    returns = 0
-    if (book := paths.book / BOOK).exists():
-        with closing(sqlite3.connect(book)) as connection:
-            fichiers += int(connection.execute(UNDER_WAY).fetchone()[0])
-            returns = int(connection.execute(NOT_FETCHED).fetchone()[0])
+    try:
+        fichiers, returns = _left(paths)
+    except (PermissionError, sqlite3.Error) as trouble:
+        text = f"Le livre ne peut pas être lu ({trouble}) : à lancer par root ; s'il est perdu, ajoutez --abandon."
+        raise Refused("WIP-005", text, Scope.BOX) from None
     if fichiers or returns:
         lost = f"{plural(fichiers, 'fichier')} en cours et {plural(returns, 'retour')} que le cabinet n'a pas relevés"
         raise Refused("WIP-002", f"{lost} seraient perdus : attendez, ou ajoutez --abandon.", Scope.BOX)
+
+
+def _left(paths: Paths) -> tuple[int, int]:
+    """How many fichiers are under way, and how many returns wait for the practice."""
+    at_the_door = len(list(paths.door("new").glob("fichier.*")))
+    if not (book := paths.book / BOOK).exists():
+        return at_the_door, 0
+    with closing(sqlite3.connect(book)) as connection:
+        fichiers, returns = (int(connection.execute(query).fetchone()[0]) for query in (UNDER_WAY, NOT_FETCHED))
+    return at_the_door + fichiers, returns
 
 
 def _confirm(paths: Paths, given: str) -> None:

@@ -124,6 +124,14 @@ def test_a_return_that_nobody_fetched_is_not_lost_by_accident(bench: KeeperBench
     assert run(bench, "--yes", "box-0001", "--abandon").returncode == 0
 
 
+def test_a_book_that_cannot_be_read_is_said_and_can_be_wiped(bench: KeeperBench) -> None:
+    (bench.stage.paths.book / "book.db").write_bytes(b"no database" * 500)
+    done = run(bench, "--yes", "box-0001")
+    assert (done.returncode, "WIP-005" in done.stderr, "Traceback" in done.stderr) == (65, True, False)
+    assert run(bench, "--yes", "box-0001", "--abandon").returncode == 0
+    assert box(bench) == []
+
+
 def test_what_cannot_be_removed_is_named(bench: KeeperBench) -> None:
     key = bench.stage.paths.key("keeper", "box-seal.key")
     stuck = subprocess.run(["chattr", "+i", str(key)], capture_output=True)
