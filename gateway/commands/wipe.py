@@ -157,10 +157,15 @@ def _export(paths: Paths, out: Path) -> int:
 
 
 def _files(place: Path) -> list[Path]:
-    """Everything under a place that is not a directory, or the one file that it is."""
-    if place.is_dir() and not place.is_symlink():
-        return sorted(path for path in place.rglob("*") if path.is_symlink() or not path.is_dir())
-    return [place] if place.is_symlink() or place.exists() else []
+    """Everything under a place that is no directory, or the one file that it is; OSError where it cannot be listed."""
+    if not place.is_dir() or place.is_symlink():
+        return [place] if place.is_symlink() or place.exists() else []
+    found = [Path(top, name) for top, inner, names in os.walk(place, onerror=_raise) for name in (*inner, *names)]
+    return sorted(path for path in found if path.is_symlink() or not path.is_dir())
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def shred(place: Path) -> int:

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,35 @@ def test_what_cannot_be_removed_is_named(bench: KeeperBench) -> None:
     assert (done.returncode, "WIP-004" in done.stderr, str(key) in done.stderr) == (65, True, True)
     assert run(bench, "--yes", "box-0001").returncode == 0
     assert box(bench) == []
+
+
+def test_what_cannot_be_listed_is_not_taken_for_empty() -> None:
+    """Who is not root is told so, not that nothing was there."""
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        keys = Path(place, "keys")
+        keys.mkdir(mode=0o700)
+        if not (child := os.fork()):
+            os.setuid(65534)
+            try:
+                wipe.shred(keys.parent)
+            except PermissionError:
+                os._exit(7)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+@pytest.mark.parametrize("act", [wipe.shred, wipe.remove])
+def test_links_are_removed_and_never_followed(tmp_path: Path, act: Callable[[Path], int]) -> None:
+    outside, place = tmp_path / "outside", tmp_path / "place"
+    for folder in (outside, place):
+        folder.mkdir()
+    (outside / "file").write_bytes(b"kept")
+    (place / "to a file").symlink_to(outside / "file")
+    (place / "to a folder").symlink_to(outside)
+    (place / "to nothing").symlink_to("nowhere")
+    assert act(place) == 3
+    assert (list(place.iterdir()), (outside / "file").read_bytes()) == ([], b"kept")
 
 
 def test_keys_are_overwritten_before_they_are_removed(bench: KeeperBench) -> None:
