@@ -180,7 +180,7 @@ async def _answer(desk: Desk, acts: Mapping[str, Act], line: bytes, peer: str) -
             raise Refused("CMD-004", "Demande inconnue.")
         told = act(desk, {**ask, "peer": peer})
         return {"ok": True, **(await told if isawaitable(told) else told)}
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         return {"ok": False, "code": "CMD-005", "text": "La demande n'est pas du JSON."}
     except Trouble as trouble:
         return {"ok": False, "code": trouble.code, "text": trouble.text}
