@@ -27,12 +27,14 @@ from gateway.errors import Deferred, Refused, Scope
 from gateway.fichier import State, Verb
 from gateway.follow.factures import settle
 from gateway.follow.lots import acknowledge
+from gateway.formats import canonical
 from gateway.formats.arl import Arl
 from gateway.formats.enrolment import RENEWAL, RenewalAnswer
 from gateway.formats.masking import name_without_nir, without_nir
 from gateway.formats.noemie import Return
 from gateway.formats.receipt import Receipt
 from gateway.formats.returns import ReturnFile, pack, unpack
+from gateway.formats.words import printable
 from gateway.process.child import read_in_child
 from gateway.services.keeper.audit import take_receipt
 from gateway.services.keeper.desk import Desk
@@ -42,7 +44,10 @@ from gateway.services.keeper.renewals import keep_answer, take_entry
 from gateway.services.keeper.stamping import NAME as STAMP
 from gateway.services.keeper.stamping import Stamping
 
-FACT_LIMIT = 1 << 20
+FACT_LIMIT = 64 << 10
+ROUTES = ("oct", "reserve")
+"""The ways to the OCT of which forward tells."""
+
 RETURN_LIMIT = 32 << 20
 """A NOEMIE return of a busy practice is a few hundred KB."""
 
@@ -69,15 +74,42 @@ async def take_arrived(desk: Desk) -> None:
             text = f"Un retour attend d'être vérifié : {trouble.text}"
             desk.condition(Scope.ROUTE, "returns", trouble.code, text)
             continue
+        except Refused as refusal:  # forward writes none such: it is somebody else, and stops nothing
+            desk.runtime.log("warning", f"{name}: {refusal.code}, dropped")
+            desk.condition(Scope.BOX, "door", refusal.code, refusal.text)
         desk.put_off.pop(name, None)
         desk.arrived.remove(name)
         desk.runtime.alive()
 
 
+def _read(desk: Desk, name: str) -> bytes:
+    """What forward says in a small entry; Refused RET-007 for a long one."""
+    try:
+        return desk.arrived.read(name, FACT_LIMIT)
+    except ValueError:
+        raise _no_fact(name) from None
+
+
+def _read_fact(desk: Desk, name: str) -> dict[str, Any]:
+    """The same as a JSON object; Refused RET-007 for anything else."""
+    try:
+        told = json.loads(_read(desk, name))
+        canonical.encode(told)  # or the journal could not write it
+    except (ValueError, RecursionError):
+        told = None
+    if not isinstance(told, dict):
+        raise _no_fact(name)
+    return told
+
+
+def _no_fact(name: str) -> Refused:
+    return Refused("RET-007", f"Un dépôt de la ligne n'est pas ce que la ligne écrit : {name}.", Scope.BOX)
+
+
 async def _take_sent(desk: Desk, name: str) -> None:
     """``sent.<id>.<transmission>.<seal>``: the OCT stored all of that seal."""
     _, fichier, transmission, number = name.split(".")
-    told: dict[str, Any] = json.loads(desk.arrived.read(name, FACT_LIMIT))
+    told = _read_fact(desk, name)
     row = desk.book.fichier(fichier)
     if row is None or (row["transmission"], row["seal"]) != (int(transmission), number):
         return
@@ -87,9 +119,11 @@ async def _take_sent(desk: Desk, name: str) -> None:
 
 async def _take_route(desk: Desk, name: str) -> None:
     """``route.<n>``: how the line to the OCT is."""
-    told: dict[str, Any] = json.loads(desk.arrived.read(name, FACT_LIMIT))
-    detail = {"next": told.get("next", "")}
-    desk.condition(Scope.ROUTE, told["name"], told["code"], told["text"], detail)
+    told = _read_fact(desk, name)
+    route, code, text, after = (printable(str(told.get(key, ""))) for key in ("name", "code", "text", "next"))
+    if route not in ROUTES:
+        raise _no_fact(name)
+    desk.condition(Scope.ROUTE, route, code, without_nir(text), {"next": after})
 
 
 async def _take_return(desk: Desk, name: str) -> None:
@@ -124,7 +158,7 @@ async def _take_begun(desk: Desk, name: str) -> None:
 
 async def _take_stamp(desk: Desk, name: str) -> None:
     """``stamp.<imprint>``: the time stamping authority's answer."""
-    Stamping(desk).take(name.removeprefix(STAMP), desk.arrived.read(name, FACT_LIMIT))
+    Stamping(desk).take(name.removeprefix(STAMP), _read(desk, name))
 
 
 async def _take_key_request(desk: Desk, name: str) -> None:
