@@ -100,7 +100,7 @@ def _request(arguments: argparse.Namespace, identity: Identity, box: str, partne
         if not is_local(name):
             raise Refused("ENR-022", f"« {name} » n'est pas un nom du réseau d'un cabinet.", Scope.BOX)
     passphrase = _passphrase(arguments)
-    identity.forget_keys()  # of an attempt that was killed
+    identity.give_up()  # an attempt that was killed
     try:
         prepared = prepare(identity, box, partner, code, hosts, datetime.now(UTC))
         _hand_over(arguments, partner, prepared.recovery, passphrase)
@@ -109,7 +109,7 @@ def _request(arguments: argparse.Namespace, identity: Identity, box: str, partne
         print(f"  empreinte {fingerprint_words(digest)}", flush=True)
         signed = sign_content(arguments, prepared.content)
     except Trouble:
-        identity.forget_keys()
+        identity.give_up()
         raise
     identity.await_answer(signed)
     return signed
@@ -183,8 +183,7 @@ def _deliver(identity: Identity, place: Place, expected: str, pending: bytes) ->
     try:
         answer, server = post_request(place, root, pending)
     except Declined:
-        identity.settle()
-        identity.forget_keys()
+        identity.give_up()
         raise
     return accept(pending, answer, root, server, datetime.now(UTC))
 
