@@ -8,6 +8,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,7 +104,20 @@ def name_of_a_file(path: Path, text: str) -> None:
     (path / f"{text}.pdf").write_bytes(b"")
 
 
-PLACES = (row, free_page, write_ahead_log, log, trace, receipt, name_of_a_file)
+def deflated_in_a_row(path: Path, text: str) -> None:
+    with sqlite3.connect(path / "book.db") as connection:
+        connection.execute("CREATE TABLE t (number INTEGER, content BLOB)")
+        connection.execute("INSERT INTO t VALUES (1, ?)", (zlib.compress(f"one {text} two".encode() * 3),))
+
+
+def deflated_in_an_archive(path: Path, text: str) -> None:
+    with zipfile.ZipFile(path / "proof.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.json", f"one {text} two" * 3)
+
+
+PLACES = (
+    row, free_page, write_ahead_log, log, trace, receipt, name_of_a_file, deflated_in_a_row, deflated_in_an_archive,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -11,11 +11,14 @@ from __future__ import annotations
 import base64
 import json
 import re
+import sqlite3
 import threading
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -99,8 +102,28 @@ def in_files(root: Path, secrets: Iterable[Secret], passed_over: Iterable[Path] 
             continue
         found += finds(f"{path} (name)", str(path.relative_to(root)).encode(), listed)
         if path.is_file() and not path.is_symlink():
-            found += finds(str(path), path.read_bytes(), listed)
+            found += [find for where, content in layers(path) for find in finds(where, content, listed)]
     return found
+
+
+def layers(path: Path) -> Iterator[tuple[str, bytes]]:
+    """What a file holds, and what lies deflated in it: in the members of an archive, in the rows of a database."""
+    content = path.read_bytes()
+    yield str(path), content
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            yield from ((f"{path} {name}", archive.read(name)) for name in archive.namelist())
+    if content.startswith(b"SQLite format 3\0"):
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            yield from _inflated(str(path), database)
+
+
+def _inflated(where: str, database: sqlite3.Connection) -> Iterator[tuple[str, bytes]]:
+    for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        for value in chain.from_iterable(database.execute(f'SELECT * FROM "{table}"')):
+            with suppress(zlib.error):
+                if isinstance(value, bytes):
+                    yield f"{where} {table}", zlib.decompress(value)
 
 
 def pins_in(content: bytes, pin: str) -> bool:
