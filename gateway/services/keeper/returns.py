@@ -142,11 +142,20 @@ async def _take_return(desk: Desk, name: str) -> None:
         delivery = desk.parts.add(lambda out: _seal_for_practice(desk, told, out)).digest
     with desk.commit():
         desk.book.state_condition(Scope.ROUTE, "returns", "", "")
-        more = take_receipt(desk, news, signed) if isinstance(news, Receipt) else {}
-        _record(desk, part, told, delivery, more | keep_return(desk, told.header, signed, path))
+        clear = _names_nobody(news)
+        more = take_receipt(desk, news, signed if clear else None) if isinstance(news, Receipt) else {}
+        more |= keep_return(desk, told.header, signed, path) if clear else {}
+        _record(desk, part, told, delivery, more)
         desk.watch.witness(datetime.fromisoformat(told.header.at), "un retour du concentrateur")
         _apply(desk, news)
     desk.hand_out(part.digest)
+
+
+def _names_nobody(news: object) -> bool:
+    """Whether what the OCT signed may be kept in clear as evidence.  Its words may be a payer's that repeat a NIR: of
+    such a return the sealed part alone stays."""
+    words = (news.code, news.text) if isinstance(news, Receipt | Arl) else ()
+    return all(without_nir(one) == one for one in words)
 
 
 async def _take_begun(desk: Desk, name: str) -> None:
