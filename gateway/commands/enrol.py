@@ -150,7 +150,7 @@ def _hand_over(arguments: argparse.Namespace, partner: str, key: ec.EllipticCurv
         print(PRINTED.format(mark=mark(key.public_key()), pem=text.decode()), flush=True)
         return
     path = _recovery_file(arguments, partner, key.public_key(), "key")
-    _write_out(path, text)
+    write_out(path, text)
     print(f"Clé de recours écrite dans {path} : à garder loin de la passerelle, la phrase secrète ailleurs.")
 
 
@@ -160,16 +160,18 @@ def _recovery_file(arguments: argparse.Namespace, partner: str, key: PublicKey, 
     return folder / f"recours-{partner}-{mark(key)}.{kind}.pem"
 
 
-def _write_out(path: Path, content: bytes) -> None:
+def write_out(path: Path, content: bytes) -> None:
+    """A file on the practice's stick, whole or not there; its name is of one key, so what has it already is the same,
+    or was torn."""
+    made = path.with_name(f".{path.name}.new")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as out:
             out.write(content)
             out.flush()
             os.fsync(out.fileno())
+        made.replace(path)
         sync_directory(path.parent)
-    except FileExistsError:
-        return  # the very same, of the same key: an enrolment that is taken up again
     except OSError as trouble:
         raise Refused("ENR-064", f"{path} ne peut pas être écrit : {trouble.strerror}.", Scope.BOX) from None
 
@@ -195,6 +197,6 @@ def _install(arguments: argparse.Namespace, identity: Identity, accepted: Accept
     identity.install(name, accepted.files, accepted.lists)
     if arguments.recovery_to is not None:
         path = _recovery_file(arguments, accepted.partner, public_key(accepted.recovery), "crt")
-        _write_out(path, pem(accepted.recovery))
+        write_out(path, pem(accepted.recovery))
     identity.settle()
     print("Certificats et clés sont en vigueur. Redémarrez les services : systemctl restart gateway.target")
