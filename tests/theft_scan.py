@@ -134,7 +134,10 @@ def pins_in(content: bytes, pin: str) -> bool:
 def nameless(process: Path) -> Iterator[tuple[str, bytes]]:
     """The files that a process (its directory below /proc) has open and that have no name any more, memory files too:
     the disk, or swap, has them as well as others."""
-    for descriptor in process.glob("fd/*"):
+    descriptors: list[Path] = []
+    with suppress(OSError):  # it may end meanwhile
+        descriptors = list((process / "fd").iterdir())
+    for descriptor in descriptors:
         with suppress(OSError):
             if " (deleted)" in str(descriptor.readlink()) and descriptor.is_file():
                 yield f"{process.name} {descriptor.readlink()}", descriptor.read_bytes()
