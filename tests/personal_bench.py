@@ -72,13 +72,18 @@ def later(bench: KeeperBench, **by: float) -> None:
 
 def ask(bench: KeeperBench, acts: dict[str, Act], question: dict[str, Any]) -> dict[str, Any]:
     """One question over a real Unix socket, as the command line asks it."""
+    return raw(bench, acts, json.dumps(question).encode())
+
+
+def raw(bench: KeeperBench, acts: dict[str, Act], line: bytes) -> dict[str, Any]:
+    """The answer to any line."""
     path = Path(bench.stage.paths.socket("t"))
 
     async def talk() -> dict[str, Any]:
         bench.desk.runtime.stop = asyncio.Event()  # of this loop
         serving = asyncio.create_task(serve_commands(bench.desk, unix_listener(path, 0o600), acts))
         reader, writer = await asyncio.open_unix_connection(str(path))
-        writer.write(json.dumps(question).encode() + b"\n")
+        writer.write(line + b"\n")
         told: dict[str, Any] = json.loads(await reader.readline())
         writer.close()
         bench.desk.runtime.stop.set()

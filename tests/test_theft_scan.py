@@ -7,6 +7,9 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,7 +104,20 @@ def name_of_a_file(path: Path, text: str) -> None:
     (path / f"{text}.pdf").write_bytes(b"")
 
 
-PLACES = (row, free_page, write_ahead_log, log, trace, receipt, name_of_a_file)
+def deflated_in_a_row(path: Path, text: str) -> None:
+    with sqlite3.connect(path / "book.db") as connection:
+        connection.execute("CREATE TABLE t (number INTEGER, content BLOB)")
+        connection.execute("INSERT INTO t VALUES (1, ?)", (zlib.compress(f"one {text} two".encode() * 3),))
+
+
+def deflated_in_an_archive(path: Path, text: str) -> None:
+    with zipfile.ZipFile(path / "proof.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.json", f"one {text} two" * 3)
+
+
+PLACES = (
+    row, free_page, write_ahead_log, log, trace, receipt, name_of_a_file, deflated_in_a_row, deflated_in_an_archive,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -162,6 +178,23 @@ def test_what_other_processes_can_read_is_looked_into(tmp_path: Path, kind: str,
                 raise AssertionError("not found")
         finally:
             os.killpg(process.pid, 9)
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+@pytest.mark.parametrize("made", ["tempfile.TemporaryFile()", "open(os.memfd_create('x'), 'wb')"])
+def test_files_without_a_name_are_looked_into(tmp_path: Path, kind: str, made: str) -> None:
+    write = f"file = {made}; file.write({PLAIN[kind].encode()!r}); file.flush()"
+    program = f"import os, sys, tempfile; {write}; print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", program]
+    listings = Listings(str(tmp_path))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path,
+                          env={**os.environ, "TMPDIR": str(tmp_path)}) as process:  # fmt: skip
+        assert process.stdout is not None and process.stdin is not None
+        process.stdout.readline()
+        listings.look()
+        process.stdin.close()
+    assert in_files(tmp_path, SECRETS.values()) == []
+    assert any(finds(name, seen, [SECRETS[kind]]) for name, seen in listings.nameless.items())
 
 
 def test_a_code_is_found_in_text() -> None:

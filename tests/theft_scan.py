@@ -1,5 +1,5 @@
-"""What a thief of the box would find: secrets in clear in its files, in free pages of its databases, in its logs, and
-in what every process may read of another.
+"""What a thief of the box would find: secrets in clear in its files, in free pages of its databases, in its logs, in
+files without a name, and in what every process may read of another.
 
 A secret is looked for in each form in which a program may leave it: as written, with the blanks that people put into a
 NIR, in hexadecimal, in base64 at each of the three alignments, in Latin-1, UTF-16 and EBCDIC, as JSON escapes.
@@ -11,10 +11,14 @@ from __future__ import annotations
 import base64
 import json
 import re
+import sqlite3
 import threading
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -98,8 +102,28 @@ def in_files(root: Path, secrets: Iterable[Secret], passed_over: Iterable[Path] 
             continue
         found += finds(f"{path} (name)", str(path.relative_to(root)).encode(), listed)
         if path.is_file() and not path.is_symlink():
-            found += finds(str(path), path.read_bytes(), listed)
+            found += [find for where, content in layers(path) for find in finds(where, content, listed)]
     return found
+
+
+def layers(path: Path) -> Iterator[tuple[str, bytes]]:
+    """What a file holds, and what lies deflated in it: in the members of an archive, in the rows of a database."""
+    content = path.read_bytes()
+    yield str(path), content
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            yield from ((f"{path} {name}", archive.read(name)) for name in archive.namelist())
+    if content.startswith(b"SQLite format 3\0"):
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            yield from _inflated(str(path), database)
+
+
+def _inflated(where: str, database: sqlite3.Connection) -> Iterator[tuple[str, bytes]]:
+    for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        for value in chain.from_iterable(database.execute(f'SELECT * FROM "{table}"')):
+            with suppress(zlib.error):
+                if isinstance(value, bytes):
+                    yield f"{where} {table}", zlib.decompress(value)
 
 
 def pins_in(content: bytes, pin: str) -> bool:
@@ -107,14 +131,28 @@ def pins_in(content: bytes, pin: str) -> bool:
     return any(re.search(form, content) for form in pin_forms(pin))
 
 
+def nameless(process: Path) -> Iterator[tuple[str, bytes]]:
+    """The files that a process (its directory below /proc) has open and that have no name any more, memory files too:
+    the disk, or swap, has them as well as others."""
+    descriptors: list[Path] = []
+    with suppress(OSError):  # it may end meanwhile
+        descriptors = list((process / "fd").iterdir())
+    for descriptor in descriptors:
+        with suppress(OSError):
+            if " (deleted)" in str(descriptor.readlink()) and descriptor.is_file():
+                yield f"{process.name} {descriptor.readlink()}", descriptor.read_bytes()
+
+
 class Listings:
-    """Watches, in a thread, what every process may read of those below one directory: command lines, environments."""
+    """Watches, in a thread, processes below one directory: what every other may read of them, command lines and
+    environments, and the files without a name that they hold open."""
 
     def __init__(self, mark: str) -> None:
         """``mark``: what stands in the command line or environment of a process that is watched."""
         self._mark = mark.encode()
         self._stop = threading.Event()
         self.seen: dict[str, bytes] = {}
+        self.nameless: dict[str, bytes] = {}
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Listings:
@@ -139,3 +177,4 @@ class Listings:
                 continue
             if self._mark in words + environment:
                 self.seen[f"{process.name} {words[:200]!r}"] = words + b"\0" + environment
+                self.nameless |= dict(nameless(process))

@@ -14,17 +14,20 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import sqlite3
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from gateway.book.doors import Door, blocks
 from gateway.envelope.algorithms import PrivateKey
-from gateway.envelope.seal import MAX_SIZE, Opened, Sealer
+from gateway.envelope.ring import open_by
+from gateway.envelope.seal import MAX_SIZE, Sealer
 from gateway.errors import Refused, Scope
 from gateway.formats import canonical
 from gateway.formats.canonical import Moment
@@ -38,6 +41,7 @@ _NAMES = re.compile(
     r"|new/[a-z]{1,10}\.[0-9a-f.]{1,80}|parts/[0-9a-f]{64}"
 )  # fmt: skip
 _RECORD = tarfile.BLOCKSIZE
+_ASIDE = ".aside-"
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,27 @@ def _opened(name: str, file: BinaryIO) -> Member:
     return Member(f"new/{name}", os.fstat(file.fileno()).st_size, lambda: file)
 
 
+@contextmanager
+def aside(folder: Path) -> Iterator[Path]:
+    """A directory of one's own beside the book, for as long as it is needed.
+
+    It belongs to whom ``folder`` belongs to, so that its owner may clear away what a kill has left (``clear_asides``).
+    """
+    with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=folder) as made:
+        owner = folder.stat()
+        os.chown(made, owner.st_uid, owner.st_gid)
+        yield Path(made)
+
+
+def clear_asides(folder: Path, before: float) -> int:
+    """Remove what was left aside before a moment (Unix seconds), since a copy of the book would outlive all delays; how
+    many."""
+    left = [path for path in folder.glob(f"{_ASIDE}*") if path.stat().st_mtime < before]
+    for path in left:
+        shutil.rmtree(path)
+    return len(left)
+
+
 def copy_book(book: Path, target: Path) -> None:
     """The book as of one moment, the keeper writing or not."""
     with closing(sqlite3.connect(f"file:{book}?mode=ro", uri=True)) as source, closing(sqlite3.connect(target)) as copy:
@@ -130,12 +155,12 @@ def _padded(size: int) -> int:
     return -(-size // _RECORD) * _RECORD
 
 
-def read_backup(src: BinaryIO, certificate: bytes, key: PrivateKey) -> Iterator[tuple[str, BinaryIO]]:
+def read_backup(src: BinaryIO, keys: Sequence[PrivateKey]) -> Iterator[tuple[str, BinaryIO]]:
     """The members of a backup in order, each to be read before the next; the whole seal was checked before the first.
 
-    Refused as by ``Opened``, and BAK-001 for a member that no backup has.
+    Refused as by ``open_by``, and BAK-001 for a member that no backup has.
     """
-    opened = Opened(src, certificate, key)
+    opened = open_by(keys, src)
     try:
         with tarfile.open(fileobj=opened, mode="r|", format=tarfile.USTAR_FORMAT) as tar:  # type: ignore[call-overload]
             for info in tar:

@@ -10,32 +10,24 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from gateway.book.backup import BOOK, MANIFEST, SETTINGS, YEARS, Manifest, read_backup, read_manifest
+from gateway.book.backup import BOOK, MANIFEST, SETTINGS, YEARS, Manifest, aside, read_backup, read_manifest
 from gateway.book.doors import Copied, Door
 from gateway.book.moves import Book
 from gateway.book.parts import Parts, Writable
 from gateway.disk import sync_directory
 from gateway.envelope.algorithms import PrivateKey
-from gateway.envelope.seal import Opened, seal
+from gateway.envelope.ring import open_by
+from gateway.envelope.seal import seal
 from gateway.errors import Refused, Scope
 from gateway.fichier import Verb
 
 JUMP = 1000
 """Seals that the lost box cannot have made since its backup."""
-
-
-@dataclass(frozen=True)
-class Recovery:
-    """The practice's recovery certificate (DER) and its key."""
-
-    certificate: bytes
-    key: PrivateKey
 
 
 @dataclass(frozen=True)
@@ -60,16 +52,18 @@ class Restored:
     lost: int
 
 
-def restore(src: BinaryIO, recovery: Recovery, place: Place) -> Restored:
-    """Make the box anew.
+def restore(src: BinaryIO, recovery: Sequence[PrivateKey], place: Place) -> Restored:
+    """Make the box anew by the practice's recovery keys: the one of the backup's time, and older ones of what was still
+    kept then.
 
-    Refused BAK-001 for what is no backup, BAK-004 (scope box) where there is a book with fichiers already.
+    Refused BAK-001 for what is no backup, BAK-004 (scope box) where there is a book with fichiers already, BAK-007
+    where a fichier is sealed to a recovery key that was not given.
     """
     _check_empty(place.book / BOOK)
-    with tempfile.TemporaryDirectory(prefix=".restore-", dir=place.book) as aside:
-        members = read_backup(src, recovery.certificate, recovery.key)
+    with aside(place.book) as folder:
+        members = read_backup(src, recovery)
         manifest = _first(members)
-        restoration = _Restoration(Path(aside), recovery, place)
+        restoration = _Restoration(folder, recovery, place)
         for name, file in members:
             restoration.take(name, file)
         return restoration.finish(manifest)
@@ -97,7 +91,7 @@ def _first(members: Iterator[tuple[str, BinaryIO]]) -> Manifest:
 class _Restoration:
     """The members of one backup on their way to their places."""
 
-    def __init__(self, aside: Path, recovery: Recovery, place: Place) -> None:
+    def __init__(self, aside: Path, recovery: Sequence[PrivateKey], place: Place) -> None:
         self._aside, self._recovery, self._place = aside, recovery, place
         self._parts, self._new = Parts(place.parts), Door(place.new)
         self._book: Book | None = None
@@ -154,9 +148,12 @@ class _Restoration:
         try:
             part = self._add(file, recipients if sealed else ())
         except Refused as refusal:
-            if refusal.code != "CMS-020":  # not for us: only what an older version sealed to one key alone
+            if refusal.code != "CMS-020":  # not for us
                 raise
-            self._lost += 1
+            if fichier:
+                text = "La copie d'un fichier est scellée à une autre clé de recours : donnez-la aussi (--key)."
+                raise Refused("BAK-007", text, Scope.BOX) from None
+            self._lost += 1  # a return that an older version sealed to one key alone
             return
         with self.book.transaction():
             for row in fichier:
@@ -180,7 +177,7 @@ class _Restoration:
         with (self._aside / "sealed").open("w+b") as sealed:
             shutil.copyfileobj(file, sealed)
             sealed.seek(0)
-            opened = Opened(sealed, self._recovery.certificate, self._recovery.key)
+            opened = open_by(self._recovery, sealed)
             seal(opened, opened.size, out, recipients)
 
     def finish(self, manifest: Manifest) -> Restored:

@@ -10,7 +10,6 @@ import argparse
 import getpass
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -20,11 +19,12 @@ from typing import Any
 from gateway.book import backup
 from gateway.book.doors import Door
 from gateway.book.moves import iso
-from gateway.book.restore import Place, Recovery, restore
+from gateway.book.restore import Place, restore
 from gateway.commands.sections import DEFAULT, read_paths
 from gateway.config import Paths
 from gateway.disk import LOCK, lock, sync_directory
-from gateway.envelope.certificates import load_certificates, load_key
+from gateway.envelope.algorithms import PrivateKey
+from gateway.envelope.certificates import load_key
 from gateway.errors import Deferred, Scope
 from gateway.formats.words import plural
 from gateway.process.keyring import read_certificate
@@ -44,10 +44,10 @@ def register(subparsers: Any) -> None:
     saving.set_defaults(act=save)
     restoring = subparsers.add_parser("restore", help="reprendre une sauvegarde sur une passerelle neuve")
     restoring.add_argument("source", type=Path, metavar="SAUVEGARDE")
-    restoring.add_argument("--key", type=Path, required=True, metavar="FICHIER", help="clé de recours du cabinet (PEM)")
     restoring.add_argument(
-        "--certificate", type=Path, metavar="FICHIER", help="certificat de recours d'alors, s'il a changé depuis"
-    )
+        "--key", type=Path, action="append", required=True, metavar="FICHIER",
+        help="clé de recours du cabinet (PEM) ; se répète s'il y en a eu plusieurs",
+    )  # fmt: skip
     restoring.add_argument("--passphrase-file", type=Path, metavar="FICHIER")
     restoring.set_defaults(act=take_up)
     for parser in (saving, restoring):
@@ -84,8 +84,8 @@ def _members(paths: Paths, made: str) -> Iterator[list[backup.Member]]:
     """In the order in which a restore needs them; the door before the book, so that nothing falls between."""
     waiting = backup.waiting_at(Door(paths.door("new")))
     manifest = backup.Manifest(paths.box_id, made, _last_transfer(paths))
-    with tempfile.TemporaryDirectory(prefix=".backup-", dir=paths.book) as aside:
-        book = Path(aside) / backup.BOOK
+    with backup.aside(paths.book) as folder:
+        book = folder / backup.BOOK
         backup.copy_book(paths.book / backup.BOOK, book)
         yield [
             backup.member(backup.MANIFEST, manifest.to_bytes()),
@@ -131,12 +131,7 @@ def take_up(arguments: argparse.Namespace) -> int:
     trust = paths.trust
     present = {name: read_certificate(trust / f"{name}.pem") for name in ("box-seal", "box-delivery", "recovery")}
     with _files(str(arguments.source)):
-        phrase = arguments.passphrase_file.read_bytes().strip() if arguments.passphrase_file else None
-        key, old = arguments.key.read_bytes(), present["recovery"]
-        if arguments.certificate:
-            old = load_certificates(arguments.certificate.read_bytes())[0]
-        if phrase is None and b"ENCRYPTED" in key:
-            phrase = getpass.getpass("Phrase secrète de la clé de recours : ").encode()
+        keys = [read_recovery_key(path, arguments.passphrase_file) for path in arguments.key]
         place = Place(
             book=paths.book, parts=paths.parts, new=paths.door("new"),
             secret=lambda name: paths.key(SECRETS[name], name),
@@ -144,7 +139,7 @@ def take_up(arguments: argparse.Namespace) -> int:
             returns=(present["box-delivery"], present["recovery"]),
         )  # fmt: skip
         with arguments.source.open("rb") as source, lock(paths.book / LOCK):
-            restored = restore(source, Recovery(old, load_key(key, phrase)), place)
+            restored = restore(source, keys, place)
     _jump_transfers(paths, restored.manifest.transfer)
     made = f"{restored.manifest.box}, sauvegardée le {restored.manifest.made}"
     print(
@@ -155,6 +150,15 @@ def take_up(arguments: argparse.Namespace) -> int:
             f"{plural(restored.lost, 'retour')} ne s'ouvre pas avec la clé de recours : à redemander au concentrateur."
         )
     return 0
+
+
+def read_recovery_key(path: Path, passphrase_file: Path | None) -> PrivateKey:
+    """A recovery key; its passphrase is asked for where no file has it."""
+    content = path.read_bytes()
+    phrase = passphrase_file.read_bytes().rstrip(b"\r\n") if passphrase_file else None
+    if phrase is None and b"ENCRYPTED" in content:
+        phrase = getpass.getpass(f"Phrase secrète de la clé de recours {path.name} : ").encode()
+    return load_key(content, phrase)
 
 
 def _jump_transfers(paths: Paths, last: int) -> None:

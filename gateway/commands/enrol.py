@@ -36,7 +36,7 @@ SHORTEST_PASSPHRASE = 12
 PRINTED = """
 Clé de recours du cabinet (marque {mark}). Imprimez ces lignes et gardez-les en lieu sûr, loin de la
 passerelle, la phrase secrète ailleurs. Pour ouvrir une copie : openssl cms -decrypt -inform DER -in COPIE
--recip CERTIFICAT -inkey CE_FICHIER. Elle n'est gardée nulle part ailleurs.
+-inkey CE_FICHIER. Elle n'est gardée nulle part ailleurs.
 
 {pem}"""
 
@@ -100,7 +100,7 @@ def _request(arguments: argparse.Namespace, identity: Identity, box: str, partne
         if not is_local(name):
             raise Refused("ENR-022", f"« {name} » n'est pas un nom du réseau d'un cabinet.", Scope.BOX)
     passphrase = _passphrase(arguments)
-    identity.forget_keys()  # of an attempt that was killed
+    identity.give_up()  # an attempt that was killed
     try:
         prepared = prepare(identity, box, partner, code, hosts, datetime.now(UTC))
         _hand_over(arguments, partner, prepared.recovery, passphrase)
@@ -109,7 +109,7 @@ def _request(arguments: argparse.Namespace, identity: Identity, box: str, partne
         print(f"  empreinte {fingerprint_words(digest)}", flush=True)
         signed = sign_content(arguments, prepared.content)
     except Trouble:
-        identity.forget_keys()
+        identity.give_up()
         raise
     identity.await_answer(signed)
     return signed
@@ -150,7 +150,7 @@ def _hand_over(arguments: argparse.Namespace, partner: str, key: ec.EllipticCurv
         print(PRINTED.format(mark=mark(key.public_key()), pem=text.decode()), flush=True)
         return
     path = _recovery_file(arguments, partner, key.public_key(), "key")
-    _write_out(path, text)
+    write_out(path, text)
     print(f"Clé de recours écrite dans {path} : à garder loin de la passerelle, la phrase secrète ailleurs.")
 
 
@@ -160,16 +160,18 @@ def _recovery_file(arguments: argparse.Namespace, partner: str, key: PublicKey, 
     return folder / f"recours-{partner}-{mark(key)}.{kind}.pem"
 
 
-def _write_out(path: Path, content: bytes) -> None:
+def write_out(path: Path, content: bytes) -> None:
+    """A file on the practice's stick, whole or not there; its name is of one key, so what has it already is the same,
+    or was torn."""
+    made = path.with_name(f".{path.name}.new")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as out:
             out.write(content)
             out.flush()
             os.fsync(out.fileno())
+        made.replace(path)
         sync_directory(path.parent)
-    except FileExistsError:
-        return  # the very same, of the same key: an enrolment that is taken up again
     except OSError as trouble:
         raise Refused("ENR-064", f"{path} ne peut pas être écrit : {trouble.strerror}.", Scope.BOX) from None
 
@@ -183,8 +185,7 @@ def _deliver(identity: Identity, place: Place, expected: str, pending: bytes) ->
     try:
         answer, server = post_request(place, root, pending)
     except Declined:
-        identity.settle()
-        identity.forget_keys()
+        identity.give_up()
         raise
     return accept(pending, answer, root, server, datetime.now(UTC))
 
@@ -196,6 +197,6 @@ def _install(arguments: argparse.Namespace, identity: Identity, accepted: Accept
     identity.install(name, accepted.files, accepted.lists)
     if arguments.recovery_to is not None:
         path = _recovery_file(arguments, accepted.partner, public_key(accepted.recovery), "crt")
-        _write_out(path, pem(accepted.recovery))
+        write_out(path, pem(accepted.recovery))
     identity.settle()
     print("Certificats et clés sont en vigueur. Redémarrez les services : systemctl restart gateway.target")

@@ -110,6 +110,8 @@ def _in_words(told: Row) -> str:
 
 
 def _patient(rows: Row) -> Iterator[str]:
+    yield "Un NIR est celui d'un assuré : des lignes peuvent être celles d'un ayant droit (enfant, conjoint)."
+    yield "Ni documents numérisés, ni retours de payeurs encore scellés : ils ne se cherchent pas par personne."
     yield f"\n{plural(len(rows['factures']), 'facture')}"
     yield from _table(
         ("fichier", "lot", "facture", "soins", "demandé AMO", "demandé AMC", "AMO", "AMC"),

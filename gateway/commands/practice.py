@@ -44,7 +44,8 @@ def register(subparsers: Any) -> None:
     submit.add_argument("file")
     submit.set_defaults(act=submit_file)
     for op, words in (("resend", "renvoyer"), ("hold", "retenir"), ("release", "libérer")):
-        parser = common(subparsers.add_parser(op, help=f"{words} un fichier"))
+        told = f"{words} un fichier ; la raison reste au journal de preuve : n'y nommez personne"
+        parser = common(subparsers.add_parser(op, help=f"{words} un fichier", description=told))
         parser.add_argument("id")
         reason(parser)
         parser.set_defaults(act=ask_about_one, op=op)

@@ -187,16 +187,19 @@ def _certificates(paths: Paths, now: datetime) -> Section:
 
 
 def _lists(paths: Paths, now: datetime) -> Section:
+    """The newest of each authority, whether it was put by hand or came by the line."""
     from cryptography import x509
 
     from gateway.envelope.certificates import load_lists
 
+    files = (path for place in (paths.trust / "crl", paths.lists) for path in sorted(place.glob("*.crl")))
+    lists = [(x509.load_der_x509_crl(found), path) for path in files for found in _loaded(load_lists, path)]
+    newest = {one.issuer: (one, path) for one, path in sorted(lists, key=lambda each: each[0].last_update_utc)}
     rows = []
-    for path in sorted((paths.trust / "crl").glob("*.crl")):
-        for found in map(x509.load_der_x509_crl, _loaded(load_lists, path)):
-            end = found.next_update_utc
-            word = UNKNOWN if end is None else "périmée" if end < now else "en cours"
-            rows.append((path.name, str(len(list(found))), f"{end:%d/%m/%Y %H:%M}" if end else UNKNOWN, word))
+    for found, path in sorted(newest.values(), key=lambda each: each[1].name):
+        end = found.next_update_utc
+        word = UNKNOWN if end is None else "périmée" if end < now else "en cours"
+        rows.append((path.name, str(len(list(found))), f"{end:%d/%m/%Y %H:%M}" if end else UNKNOWN, word))
     return Section("Listes de révocation", ("fichier", "révoqués", "prochaine", "état"), tuple(rows))
 
 

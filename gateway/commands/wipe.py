@@ -4,7 +4,8 @@ Order: the journal is exported, if asked; the keys go first, since all that is a
 as gone with them; then book, parts, doors, accounts and views; the configuration, which names practitioners and the
 concentrator, last, so that a wipe that was cut can be done again.
 Rule 1: nothing is stopped here: while a service runs the wipe is refused, with the command that stops it.
-Rule 2: while fichiers are under way it is refused too, unless they are given up in so many words.
+Rule 2: while fichiers are under way, or returns wait for the practice, it is refused too, unless they are given up in
+so many words.
 Rule 3: the practice's own folders are the practice's: they are left, and said to be.
 What overwriting does not reach on flash memory is in docs/conformite/effacement.md.
 """
@@ -20,6 +21,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from gateway.book.backup import BOOK
 from gateway.commands.keeper import create
 from gateway.commands.sections import DEFAULT, SERVICES, read_paths
 from gateway.config import Paths
@@ -30,6 +32,7 @@ from gateway.formats.words import plural
 BLOCK = 1 << 20
 PROCESSES = Path("/proc")
 UNDER_WAY = "SELECT count(*) FROM fichiers WHERE state NOT IN ('INTEGRATED', 'REFUSED')"
+NOT_FETCHED = "SELECT count(*) FROM returns WHERE delivery <> '' AND picked = ''"
 EVIDENCE = "SELECT seq, text, hash FROM journal WHERE chain = 'evidence' ORDER BY seq"
 
 
@@ -38,7 +41,7 @@ def register(subparsers: Any) -> None:
     wipe = subparsers.add_parser("wipe", help="tout effacer : la passerelle quitte le cabinet")
     wipe.add_argument("--config", default=str(DEFAULT), metavar="FICHIER")
     wipe.add_argument("--yes", default="", metavar="BOX-ID", help="confirmer sans question")
-    wipe.add_argument("--abandon", action="store_true", help="abandonner les fichiers en cours")
+    wipe.add_argument("--abandon", action="store_true", help="abandonner ce qui est en cours")
     wipe.add_argument("--journal", default="", metavar="SORTIE", help="garder d'abord la chaîne de preuve")
     wipe.set_defaults(act=wipe_box)
 
@@ -50,10 +53,11 @@ def wipe_box(arguments: argparse.Namespace) -> int:
     _refuse_running(config)
     _refuse_under_way(paths, arguments.abandon)
     _confirm(paths, arguments.yes)
-    if arguments.journal:
-        print(
-            f"Journal de preuve : {plural(_export(paths, Path(arguments.journal)), 'ligne')} dans {arguments.journal}."
-        )
+    if arguments.journal and (paths.book / BOOK).exists():
+        count = _export(paths, Path(arguments.journal))
+        print(f"Journal de preuve : {plural(count, 'ligne')} dans {arguments.journal}.")
+    elif arguments.journal:
+        print("Journal de preuve : le livre n'est plus là, un effacement a déjà commencé.")
     for title, place, act in _steps(paths, config):
         try:
             count = act(place)
@@ -107,14 +111,24 @@ def _running(config: Path) -> Iterator[str]:
 def _refuse_under_way(paths: Paths, abandoned: bool) -> None:
     if abandoned:
         return
-    count = 0
-    if (book := paths.book / "book.db").exists():
-        with closing(sqlite3.connect(book)) as connection:
-            count = int(connection.execute(UNDER_WAY).fetchone()[0])
-    count += len(list(paths.door("new").glob("fichier.*")))
-    if count:
-        text = f"{plural(count, 'fichier')} en cours seraient perdus : attendez, ou ajoutez --abandon."
-        raise Refused("WIP-002", text, Scope.BOX)
+    try:
+        fichiers, returns = _left(paths)
+    except (PermissionError, sqlite3.Error) as trouble:
+        text = f"Le livre ne peut pas être lu ({trouble}) : à lancer par root ; s'il est perdu, ajoutez --abandon."
+        raise Refused("WIP-005", text, Scope.BOX) from None
+    if fichiers or returns:
+        lost = f"{plural(fichiers, 'fichier')} en cours et {plural(returns, 'retour')} que le cabinet n'a pas relevés"
+        raise Refused("WIP-002", f"{lost} seraient perdus : attendez, ou ajoutez --abandon.", Scope.BOX)
+
+
+def _left(paths: Paths) -> tuple[int, int]:
+    """How many fichiers are under way, and how many returns wait for the practice."""
+    at_the_door = len(list(paths.door("new").glob("fichier.*")))
+    if not (book := paths.book / BOOK).exists():
+        return at_the_door, 0
+    with closing(sqlite3.connect(book)) as connection:
+        fichiers, returns = (int(connection.execute(query).fetchone()[0]) for query in (UNDER_WAY, NOT_FETCHED))
+    return at_the_door + fichiers, returns
 
 
 def _confirm(paths: Paths, given: str) -> None:
@@ -129,7 +143,7 @@ def _confirm(paths: Paths, given: str) -> None:
 def _export(paths: Paths, out: Path) -> int:
     """The evidence chain as JSON lines ``seq``, ``text``, ``hash``, as docs/formats.md has them; its length."""
     count = 0
-    with closing(sqlite3.connect(paths.book / "book.db")) as book, create(out) as lines:
+    with closing(sqlite3.connect(paths.book / BOOK)) as book, create(out) as lines:
         for seq, text, digest in book.execute(EVIDENCE):
             lines.write(json.dumps({"seq": seq, "text": text, "hash": digest.hex()}, ensure_ascii=False) + "\n")
             count += 1
@@ -143,10 +157,15 @@ def _export(paths: Paths, out: Path) -> int:
 
 
 def _files(place: Path) -> list[Path]:
-    """Everything under a place that is not a directory, or the one file that it is."""
-    if place.is_dir() and not place.is_symlink():
-        return sorted(path for path in place.rglob("*") if path.is_symlink() or not path.is_dir())
-    return [place] if place.is_symlink() or place.exists() else []
+    """Everything under a place that is no directory, or the one file that it is; OSError where it cannot be listed."""
+    if not place.is_dir() or place.is_symlink():
+        return [place] if place.is_symlink() or place.exists() else []
+    found = [Path(top, name) for top, inner, names in os.walk(place, onerror=_raise) for name in (*inner, *names)]
+    return sorted(path for path in found if path.is_symlink() or not path.is_dir())
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def shred(place: Path) -> int:

@@ -88,10 +88,10 @@ class Boxes:
 
     # -- enrolments
 
-    def answer(self, request: str) -> bytes | None:
-        """The answer that a request was given."""
-        rows = self._rows("SELECT answer FROM enrolments WHERE request = ?", request)
-        return bytes(rows[0]["answer"]) if rows else None
+    def made_for(self, request: str) -> tuple[tuple[str, bytes], ...]:
+        """(name, DER) of what a request was answered by; () for one that was not answered."""
+        rows = self._rows("SELECT name, der FROM box_certificates WHERE answer = ? ORDER BY rowid", request)
+        return tuple((row["name"], bytes(row["der"])) for row in rows)
 
     def enrol(self, code: int, box: Enrolled) -> bool:
         """Use up the code, put the box in force: one commit.  False when the code was used meanwhile."""

@@ -1,9 +1,10 @@
 """Enrolment at the OCT: a signed request in, certificates for all keys of a box out, once.
 
-Rules.  A request that was answered is answered again by the same bytes: an answer may be lost on the way.  The card
-is checked before the code, so that only who holds the named practitioner's card can spend a try.  The code is
-used up, the certificates and the answer are in the store, in one commit; nothing is answered before.  What is made
-is checked as the box will check it, before the code is used up: an authority that is set up wrong costs nobody a code.
+Rules.  A request that was answered is answered again by the same certificates, under the lists of the day, as long as
+the box that it enrolled is in force: an answer may be lost on the way.  The card and the clock are checked before the
+code, so that only who holds the named practitioner's card can spend a try, and no old request can.  The code is used
+up, the certificates and the answer are in the store, in one commit; nothing is answered before.  What is made is
+checked as the box will check it, before the code is used up: an authority that is set up wrong costs nobody a code.
 It runs in one thread at a time, with a store of its own.
 """
 
@@ -70,15 +71,16 @@ class Enrolment:
         a list is missing."""
         out = io.BytesIO()
         content = read_signed(io.BytesIO(signed), out, REQUEST_LIMIT)
-        known = self._boxes.answer(fingerprint(out.getvalue()))
-        if known is not None:
-            return known
         request = EnrolmentRequest.from_bytes(out.getvalue())
         at, trust = self._clock(), self._trust()
+        known = self._boxes.made_for(fingerprint(out.getvalue()))
+        if known:
+            self._check_in_force(request, fingerprint(out.getvalue()))
+            return self._sign(self._written(out.getvalue(), request.bundle, known, at, trust), at, trust)
         code = self._code(request.bundle.partner, at)
         self._check_card(content, code, at, trust)
-        self._check_proof(request, code)
         _check_clock(request.bundle, at)
+        self._check_proof(request, code)
         certificates = self._issue(request.bundle, at, trust)
         answer = self._sign(self._written(out.getvalue(), request.bundle, certificates, at, trust), at, trust)
         person = holder(content.signature.certificate)
@@ -90,6 +92,13 @@ class Enrolment:
         if not self._boxes.enrol(code["id"], enrolled):
             raise Refused(*_CLOSED["used"], Scope.BOX)
         return answer
+
+    def _check_in_force(self, request: EnrolmentRequest, digest: str) -> None:
+        partner = request.bundle.partner
+        last = self._boxes.last(partner)
+        if last is None or last["request"] != digest or self._boxes.excluded(partner):
+            text = "Cette demande a déjà servi, et le boîtier qu'elle a enrôlé n'est plus en vigueur."
+            raise Refused("ENR-015", text, Scope.BOX)
 
     def _code(self, partner: str, at: datetime) -> sqlite3.Row:
         code = self._boxes.code(partner)

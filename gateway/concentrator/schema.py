@@ -146,7 +146,7 @@ MIGRATIONS = (
         password TEXT NOT NULL,                  -- scrypt hash of the box's PeSIT password
         mandates TEXT NOT NULL,
         signed   BLOB NOT NULL,                  -- the request as it came
-        answer   BLOB NOT NULL                   -- the answer, given again when it is asked again
+        answer   BLOB NOT NULL                   -- the answer, as it was first given
     ) STRICT;
     CREATE INDEX enrolments_partner ON enrolments (partner, at);
 

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from gateway.envelope.algorithms import PrivateKey, read_certificate
 from gateway.envelope.box_keys import BoxKey
 from gateway.envelope.certificates import load_lists
-from gateway.envelope.requests import certified_hosts, host_name, requested_hosts
+from gateway.envelope.requests import certified_hosts, host_name
 from gateway.errors import Refused, Scope
 
 MOST_DAYS = 730
@@ -56,7 +56,7 @@ class Asked:
 
 def asked_in(request: x509.CertificateSigningRequest) -> Asked:
     """What counts of a request that was checked (``requests.read_request``)."""
-    return Asked(request.public_key(), requested_hosts(request))
+    return Asked(request.public_key(), certified_hosts(request))
 
 
 def asked_before(certificate: bytes) -> Asked:

@@ -4,12 +4,15 @@ Rule 1: a recipient is a certificate; the kind of its key decides the row.  It i
 number, and found by its key identifier too.
 Rule 2: SHA-256 everywhere, its parameters written out; ECDH on P-256 or P-384 with a key used once and
 AES-256 key wrap.  PKCS #1 v1.5, other hashes and other curves are refused by name.
-Rule 3: what is written for other recipients is not looked into.
+Rule 3: what is written for other recipients is not looked into; only a key whose certificate is not at hand, as the
+practice's recovery key after years, is tried on each recipient of its kind.
 
 Whether a certificate may be sealed to is ``certificates``' part.
 """
 
 from __future__ import annotations
+
+from collections.abc import Container
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -38,23 +41,39 @@ def recipient_info(certificate: bytes, content_key: bytes) -> bytes:
     return _agreement_info(issuer_and_serial(certificate), key, content_key)
 
 
-def content_key(infos: list[bytes], certificate: bytes, key: PrivateKey) -> bytes:
-    """The content key out of the RecipientInfos, for this certificate.
+class _Anybody:
+    """Names among which everybody is."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def content_key(infos: list[bytes], certificate: bytes | None, key: PrivateKey) -> bytes:
+    """The content key out of the RecipientInfos, for this certificate; without one, by whichever the key opens (the
+    first key of each RecipientInfo: we write one).
 
     Refused CMS-020 (scope route: not for us), CMS-021 (cannot be opened), CMS-011 (not our algorithms).
     """
-    named, subject = issuer_and_serial(certificate), key_identifier(certificate)
     for info in infos:
-        if isinstance(key, rsa.RSAPrivateKey):
-            found = _read_transport(info, _transport_names(named, subject), key)
-        else:
-            found = _read_agreement(info, _agreement_names(named, subject), key)
+        try:
+            found = _read(info, certificate, key)
+        except Refused:
+            if certificate is None:
+                continue
+            raise
         if found is None:
             continue
         if len(found) != KEY_SIZE:
             raise _cannot_open()
         return found
     raise Refused("CMS-020", "Cette enveloppe n'est pas scellée pour nous.", Scope.ROUTE)
+
+
+def _read(info: bytes, certificate: bytes | None, key: PrivateKey) -> bytes | None:
+    """What the key finds in one RecipientInfo; None where it is for somebody else."""
+    if isinstance(key, rsa.RSAPrivateKey):
+        return _read_transport(info, _transport_names(certificate), key)
+    return _read_agreement(info, _agreement_names(certificate), key)
 
 
 def _cannot_open() -> Refused:
@@ -69,13 +88,16 @@ def _transport_info(identifier: bytes, key: rsa.RSAPublicKey, content_key: bytes
     return der.sequence(der.integer(0), identifier, OAEP_IDENTIFIERS[0], der.octets(encrypted))
 
 
-def _transport_names(named: bytes, subject: bytes | None) -> set[tuple[int, bytes]]:
+def _transport_names(certificate: bytes | None) -> Container[tuple[int, bytes]]:
     """Version and RecipientIdentifier, by issuer and serial number or by subjectKeyIdentifier (RFC 5652 §6.2.1)."""
+    if certificate is None:
+        return _Anybody()
+    subject = key_identifier(certificate)
     by_key = set() if subject is None else {(2, der.tlv(der.context(0, constructed=False), subject))}
-    return {(0, named)} | by_key
+    return {(0, issuer_and_serial(certificate))} | by_key
 
 
-def _read_transport(info: bytes, names: set[tuple[int, bytes]], key: rsa.RSAPrivateKey) -> bytes | None:
+def _read_transport(info: bytes, names: Container[tuple[int, bytes]], key: rsa.RSAPrivateKey) -> bytes | None:
     reader = der.parse(info)
     if reader.peek() != der.SEQUENCE:
         return None
@@ -119,13 +141,16 @@ def _wrapping_key(
     return X963KDF(hashes.SHA256(), KEY_SIZE, shared).derive(private.exchange(ec.ECDH(), public))
 
 
-def _agreement_names(named: bytes, subject: bytes | None) -> set[bytes]:
+def _agreement_names(certificate: bytes | None) -> Container[bytes]:
     """KeyAgreeRecipientIdentifier, by issuer and serial number or by rKeyId without date (RFC 5652 §6.2.2)."""
+    if certificate is None:
+        return _Anybody()
+    subject = key_identifier(certificate)
     by_key = set() if subject is None else {der.tlv(der.context(0), der.octets(subject))}
-    return {named} | by_key
+    return {issuer_and_serial(certificate)} | by_key
 
 
-def _read_agreement(info: bytes, names: set[bytes], key: ec.EllipticCurvePrivateKey) -> bytes | None:
+def _read_agreement(info: bytes, names: Container[bytes], key: ec.EllipticCurvePrivateKey) -> bytes | None:
     reader = der.parse(info)
     if reader.peek() != der.context(1):
         return None
@@ -151,7 +176,7 @@ def _entity(material: bytes) -> bytes:
     return bytes((der.context(0),)) + material[1:] if material else b""
 
 
-def _wrapped_key(encoded: bytes, names: set[bytes]) -> bytes | None:
+def _wrapped_key(encoded: bytes, names: Container[bytes]) -> bytes | None:
     reader = der.parse(encoded)
     reader.enter(der.SEQUENCE)
     while reader.peek() is not None:

@@ -65,19 +65,15 @@ def read_request(row: BoxKey, encoded: bytes) -> x509.CertificateSigningRequest:
     key = request.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != row.curve().name:
         raise Refused("ENR-021", f"La clé de {row.name} n'est pas sur la courbe {row.curve().name}.", Scope.BOX)
-    for name in requested_hosts(request):
+    for name in certified_hosts(request):
         if not row.hosts or not is_local(name):
             raise Refused("ENR-022", f"« {name} » n'est pas un nom que {row.name} puisse porter.", Scope.BOX)
     return request
 
 
-def requested_hosts(request: x509.CertificateSigningRequest) -> tuple[str, ...]:
-    """The names of hosts that a request asks for; Refused ENR-022 for other kinds of names or too many."""
-    return certified_hosts(request)
-
-
 def certified_hosts(holder: x509.CertificateSigningRequest | x509.Certificate) -> tuple[str, ...]:
-    """The names of hosts in a request or a certificate; Refused ENR-022 as ``requested_hosts``."""
+    """The names of hosts in a request or a certificate; Refused ENR-022 for other kinds of
+    names or too many."""
     try:
         found = holder.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

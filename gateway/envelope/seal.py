@@ -76,12 +76,13 @@ def seal(src: der.Readable, size: int, out: der.Writable, recipients: Sequence[b
 class Opened:
     """The content of a seal, readable once, after the tag of the whole has been checked.
 
-    ``src`` is a seekable binary file at the beginning of the envelope, which must end with the file.
+    ``src`` is a seekable binary file at the beginning of the envelope, which must end with the file.  Without a
+    ``certificate`` (DER) the key is tried on each recipient of its kind.
     Refused: CMS-001 … CMS-007 not DER, CMS-010, CMS-011, CMS-023, CMS-024 not our profile, CMS-020 not for
     us (scope route), CMS-021 key, CMS-022 tag, CMS-025 (scope box) the file changed while it was read.
     """
 
-    def __init__(self, src: BinaryIO, certificate: bytes, key: PrivateKey) -> None:
+    def __init__(self, src: BinaryIO, certificate: bytes | None, key: PrivateKey) -> None:
         self._src = src
         start = src.tell()
         reader = der.Reader(src)

@@ -76,6 +76,7 @@ def prepare(identity: Identity, box: str, partner: str, code: bytes, hosts: tupl
     identity.check_owners()
     identity.make_secrets()
     keys = {row.name: new_key(row) for row in KEYS}
+    identity.begin(mark(key.public_key()) for key in keys.values())
     for row in KEYS:
         if row.owner != PRACTICE:
             identity.keep_key(row, keys[row.name])

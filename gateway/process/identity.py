@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -65,15 +65,14 @@ class Identity:
             if not path.exists():
                 put_private(path, secrets.token_hex(secret.size).encode())
 
-    def forget_keys(self, wanted: Iterable[str] = ()) -> None:
-        """Destroy the keys that no certificate of any generation and none of the ``wanted`` marks speaks of."""
-        known = {*wanted, *(mark(public_key(read_certificate(path))) for path in self._generations.glob("*/*.pem"))}
-        for row in KEYS:
-            for path in (self._paths.keys / row.owner).glob(f"{row.name}.*.key") if row.owner else ():
-                if path.name.split(".")[-2] not in known:
-                    destroy(path)
-        for path in (self._paths.keys / "forward").glob(f"{PASSWORD}.*"):
-            if path.name.split(".")[-1] not in known:
+    def _destroy_keys(self, fits: Callable[[str], bool]) -> None:
+        """Destroy the keys, and the passwords that go with them, whose mark fits and that no certificate speaks of."""
+        known = {mark(public_key(read_certificate(path))) for path in self._generations.glob("*/*.pem")}
+        keys = [path for row in KEYS if row.owner for path in (self._paths.keys / row.owner).glob(f"{row.name}.*.key")]
+        marked = {path: path.name.split(".")[-2] for path in keys}
+        marked |= {path: path.suffix[1:] for path in (self._paths.keys / "forward").glob(f"{PASSWORD}.*")}
+        for path, its in marked.items():
+            if its not in known and fits(its):
                 destroy(path)
 
     # -- the request under way
@@ -85,15 +84,38 @@ class Identity:
             return (self._paths.keys / _PENDING / "request.p7m").read_bytes()
         return None
 
+    def begin(self, marks: Iterable[str]) -> None:
+        """Name the keys that an enrolment is about to make, durably: services may have made others meanwhile."""
+        self._keep("marks", "\n".join(marks).encode())
+
     def await_answer(self, signed: bytes) -> None:
         """Keep a signed request until its answer is in force; durable before it is sent."""
+        self._keep("request.p7m", signed)
+
+    def _keep(self, name: str, content: bytes) -> None:
         folder = self._paths.keys / _PENDING
         folder.mkdir(mode=0o700, exist_ok=True)
         sync_directory(folder.parent)
-        put_private(folder / "request.p7m", signed)
+        put_private(folder / name, content)
+
+    def give_up(self) -> None:
+        """The enrolment under way, or one that was killed, leads nowhere: its keys are destroyed, and no others.
+
+        The request goes first, so that it is never answered for keys that are gone."""
+        with suppress(FileNotFoundError):
+            (self._paths.keys / _PENDING / "request.p7m").unlink()
+            sync_directory(self._paths.keys / _PENDING)
+        with suppress(FileNotFoundError):
+            marks = (self._paths.keys / _PENDING / "marks").read_text().split()
+            self._destroy_keys(marks.__contains__)
+        self._end()
 
     def settle(self) -> None:
-        """The request under way is over, one way or the other."""
+        """The enrolment under way is in force: keys that await a certificate of the generation before are of no use."""
+        self._destroy_keys(lambda its: True)
+        self._end()
+
+    def _end(self) -> None:
         shutil.rmtree(self._paths.keys / _PENDING, ignore_errors=True)
         sync_directory(self._paths.keys)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import tarfile
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from development_pki import Pki
 
 from gateway.book.backup import (
@@ -23,7 +25,10 @@ from gateway.book.backup import (
 from gateway.book.doors import Door
 from gateway.book.moves import Book
 from gateway.book.parts import Parts
-from gateway.book.restore import JUMP, Place, Recovery, restore
+from gateway.book.restore import JUMP, Place, restore
+from gateway.envelope.algorithms import PrivateKey
+from gateway.envelope.box_keys import BY_NAME
+from gateway.envelope.issuing import Asked, authority_of, issue
 from gateway.envelope.seal import Opened, seal
 from gateway.errors import Refused
 from gateway.fichier import State, Verb
@@ -31,9 +36,9 @@ from gateway.fichier import State, Verb
 MANIFESTED = Manifest("box-0001", "2026-11-23T08:00:00Z", 17)
 
 
-def sealed(pki: Pki, content: bytes, *names: str) -> bytes:
+def sealed(content: bytes, *recipients: bytes) -> bytes:
     out = io.BytesIO()
-    seal(io.BytesIO(content), len(content), out, [pki.certificate(name) for name in names])
+    seal(io.BytesIO(content), len(content), out, recipients)
     return out.getvalue()
 
 
@@ -41,9 +46,9 @@ def opened(pki: Pki, content: bytes, name: str) -> bytes:
     return Opened(io.BytesIO(content), pki.certificate(name), pki.key(name)).read(1 << 20)
 
 
-def written(pki: Pki, *members: Member) -> bytes:
+def written(recovery: bytes, *members: Member) -> bytes:
     out = io.BytesIO()
-    write_backup(members, out, pki.certificate("recovery"))
+    write_backup(members, out, recovery)
     return out.getvalue()
 
 
@@ -59,17 +64,26 @@ class Lost:
             (self.root / name).mkdir(parents=True)
         self.old = Parts(self.root / "old/parts")
         self.book = Book(self.root / "old/book.db")
+        self.sealed_to(self.pki.certificate("recovery"))
+
+    def sealed_to(self, recovery: bytes) -> None:
+        """From now on the box seals to this recovery certificate."""
+        self.recovery_certificate = recovery
+
+    def to(self, *names: str) -> list[bytes]:
+        others = [self.pki.certificate(name) for name in names if name != "recovery"]
+        return [*others, *([self.recovery_certificate] if "recovery" in names else [])]
 
     def fichier(self, name: str, *verbs: Verb) -> None:
         columns = {"name": f"{name}.b2", "channel": "folder", "received": name, "size": 7, "digest": ""}
-        part = self.old.add_bytes(sealed(self.pki, f"content of {name}".encode(), "box-seal", "recovery"))
+        part = self.old.add_bytes(sealed(f"content of {name}".encode(), *self.to("box-seal", "recovery")))
         with self.book.transaction():
             self.book.receive(name, columns, part)
             for verb in verbs:
                 self.book.move(name, verb, {}, **({"seal": "3", "seals": 3} if verb is Verb.SEAL else {}))
 
     def returned(self, *recipients: str) -> None:
-        part = self.old.add_bytes(sealed(self.pki, b"an RSP", *recipients))
+        part = self.old.add_bytes(sealed(b"an RSP", *self.to(*recipients)))
         self.book.connection.execute(
             "INSERT INTO returns (id, kind, name, about, at, arrived, delivery, size)"
             " VALUES (?, 'rsp', 'r', '', '', '', ?, 6)", (f"id {recipients}", part.digest),
@@ -77,20 +91,20 @@ class Lost:
 
     def saved(self) -> bytes:
         return written(
-            self.pki,
+            self.recovery_certificate,
             member(MANIFEST, MANIFESTED.to_bytes()),
             member_file("book.db", self.root / "old/book.db"),
             member("settings.toml", b"[keeper]"),
             member("years/2026.salt", b"salt"),
             member("secrets/fichier-ids.key", b"00ff"),
-            member("new/fichier." + "a" * 32, sealed(self.pki, b"at the door", "box-seal", "recovery")),
+            member("new/fichier." + "a" * 32, sealed(b"at the door", *self.to("box-seal", "recovery"))),
             member("new/picked." + "b" * 64 + ".1", b"{}"),
             *(member_file(f"parts/{path.name}", path) for path in self.old.path.iterdir()),
         )
 
     @property
-    def recovery(self) -> Recovery:
-        return Recovery(self.pki.certificate("recovery"), self.pki.key("recovery"))
+    def recovery(self) -> list[PrivateKey]:
+        return [self.pki.key("recovery")]
 
     @property
     def place(self) -> Place:
@@ -149,6 +163,47 @@ def test_returns_come_back_for_the_practice_and_those_that_cannot_be_opened_are_
     book.close()
 
 
+def again(pki: Pki, key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Another certificate (DER) for a recovery key, as a renewal gives it, or for another key."""
+    now, sector = (
+        datetime(2026, 11, 1, tzinfo=UTC),
+        authority_of(pki.certificate("chains/boites"), pki.key("ca/boites")),
+    )
+    return issue(sector, BY_NAME["recovery"], Asked(key.public_key(), ()), "CABINET1", "box-0001", now)
+
+
+def test_a_recovery_key_opens_what_was_sealed_to_any_certificate_that_it_had(lost: Lost, pki: Pki) -> None:
+    """The certificate was renewed between two fichiers, and the box that knew the new one is lost."""
+    key = pki.key("recovery")
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    lost.fichier("before", Verb.CHECK)
+    lost.sealed_to(again(pki, key))
+    lost.fichier("after", Verb.CHECK)
+    lost.returned("box-delivery", "recovery")
+    lost.book.close()
+    restored = restore(io.BytesIO(lost.saved()), [key], lost.place)
+    assert (restored.fichiers, restored.lost) == (2, 0)
+    book, parts = Book(lost.root / "book/book.db"), Parts(lost.root / "parts")
+    for name in ("before", "after"):
+        copy = parts.open(book.part(name, "received").digest).read()
+        assert opened(pki, copy, "oct-seal") == f"content of {name}".encode()
+    book.close()
+
+
+def test_after_an_enrolment_anew_both_recovery_keys_are_needed_and_it_says_so(lost: Lost, pki: Pki) -> None:
+    new = ec.generate_private_key(ec.SECP384R1())
+    lost.fichier("before", Verb.CHECK)
+    lost.sealed_to(again(pki, new))
+    lost.fichier("after", Verb.CHECK)
+    lost.book.close()
+    saved = lost.saved()
+    with pytest.raises(Refused, match="autre clé de recours") as caught:
+        restore(io.BytesIO(saved), [new], lost.place)
+    assert caught.value.code == "BAK-007"
+    assert not list((lost.root / "book").glob("book.db"))
+    assert restore(io.BytesIO(saved), [new, pki.key("recovery")], lost.place).fichiers == 2
+
+
 def test_a_box_that_has_fichiers_is_left_as_it_is(lost: Lost) -> None:
     lost.fichier("one")
     lost.book.close()
@@ -166,7 +221,7 @@ def test_another_key_and_a_flipped_byte_restore_nothing(lost: Lost, pki: Pki) ->
     lost.book.close()
     saved = bytearray(lost.saved())
     with pytest.raises(Refused):
-        restore(io.BytesIO(saved), Recovery(pki.certificate("box-seal"), pki.key("box-seal")), lost.place)
+        restore(io.BytesIO(saved), [pki.key("box-seal")], lost.place)
     saved[len(saved) // 2] ^= 1
     with pytest.raises(Refused, match="altéré"):
         restore(io.BytesIO(saved), lost.recovery, lost.place)
@@ -186,24 +241,26 @@ STRANGE = {
 @pytest.mark.parametrize("members", STRANGE.values(), ids=STRANGE)
 def test_what_is_sealed_to_the_practice_but_is_no_backup_is_refused(lost: Lost, members: list[Member]) -> None:
     with pytest.raises(Refused) as caught:
-        restore(io.BytesIO(written(lost.pki, *members)), lost.recovery, lost.place)
+        restore(io.BytesIO(written(lost.recovery_certificate, *members)), lost.recovery, lost.place)
     assert caught.value.code == "BAK-001"
     assert not list((lost.root / "book").iterdir())
 
 
 def test_any_tar_reads_what_is_sealed(pki: Pki, tmp_path: Path) -> None:
     """The practice needs our program to open nothing: openssl and tar do."""
-    backup = written(pki, member(MANIFEST, MANIFESTED.to_bytes()), member("parts/" + "1" * 64, b"x" * 1000))
+    backup = written(
+        pki.certificate("recovery"), member(MANIFEST, MANIFESTED.to_bytes()), member("parts/" + "1" * 64, b"x" * 1000)
+    )
     (tmp_path / "backup.tar").write_bytes(opened(pki, backup, "recovery"))
     with tarfile.open(tmp_path / "backup.tar") as tar:
         assert {info.name: info.size for info in tar} == {
             MANIFEST: len(MANIFESTED.to_bytes()), "parts/" + "1" * 64: 1000,
         }  # fmt: skip
-    members = read_backup(io.BytesIO(backup), pki.certificate("recovery"), pki.key("recovery"))
+    members = read_backup(io.BytesIO(backup), [pki.key("recovery")])
     name, file = next(members)
     assert (name, read_manifest(file.read())) == (MANIFEST, MANIFESTED)
 
 
 def test_a_file_that_changes_meanwhile_is_said(pki: Pki) -> None:
     with pytest.raises(Refused, match="recommencez"):
-        written(pki, Member("parts/" + "1" * 64, 10, lambda: io.BytesIO(b"nine byte")))
+        written(pki.certificate("recovery"), Member("parts/" + "1" * 64, 10, lambda: io.BytesIO(b"nine byte")))

@@ -99,3 +99,17 @@ def test_a_certificate_near_its_end_is_pointed_out(bench: KeeperBench) -> None:
         rows = module._certificates(bench.stage.paths, end - timedelta(days=days)).rows
         words[days] = next(row[-1] for row in rows if row[0] == "box-seal.pem")
     assert words == {-1: "expiré", 10: "à renouveler", 200: "valable"}
+
+
+def test_of_each_authority_the_newest_list_is_told_wherever_it_came_from(bench: KeeperBench) -> None:
+    from gateway.commands import report as module
+
+    paths, now = bench.stage.paths, bench.now
+    before = module._lists(paths, now).rows
+    fresh = paths.lists / "sante-from-the-line.crl"
+    fresh.write_bytes(bench.pki.list_naming("box-seal", now + timedelta(days=300)))
+    rows = module._lists(paths, now + timedelta(days=310)).rows
+    fresh.unlink()
+    assert len(rows) == len(before)
+    assert [row[3] for row in rows if row[0] == fresh.name] == ["en cours"]
+    assert {row[3] for row in rows if row[0] != fresh.name} == {"périmée"}

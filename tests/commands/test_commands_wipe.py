@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import samples
 from chain_check import first_break
 from development_pki import Pki
 from keeper_bench import KeeperBench
-from personal_bench import integrated, received
+from personal_bench import hear, integrated, received
 from stage import REPO
 
 from gateway.commands import wipe
@@ -104,6 +105,30 @@ def test_a_wipe_that_was_cut_is_done_again(bench: KeeperBench, monkeypatch: pyte
     for _, place, act in steps[:3]:
         act(place)
     assert box(bench)
+    done = run(bench, "--yes", "box-0001", "--abandon", "--journal", str(bench.root / "journal"))
+    assert (done.returncode, "le livre n'est plus là" in done.stdout) == (0, True), done.stderr
+    assert box(bench) == []
+    assert not (bench.root / "journal").exists()
+
+
+def test_a_return_that_nobody_fetched_is_not_lost_by_accident(bench: KeeperBench) -> None:
+    bench.open()
+    hear(bench)
+    with bench.desk.book.transaction():
+        bench.desk.book.connection.execute("UPDATE returns SET delivery = 'x', picked = ''")
+    bench.desk.board.close()
+    bench.desk.book.close()
+    before = box(bench)
+    done = run(bench, "--yes", "box-0001")
+    assert (done.returncode, "WIP-002" in done.stderr, "retour" in done.stderr) == (65, True, True)
+    assert box(bench) == before
+    assert run(bench, "--yes", "box-0001", "--abandon").returncode == 0
+
+
+def test_a_book_that_cannot_be_read_is_said_and_can_be_wiped(bench: KeeperBench) -> None:
+    (bench.stage.paths.book / "book.db").write_bytes(b"no database" * 500)
+    done = run(bench, "--yes", "box-0001")
+    assert (done.returncode, "WIP-005" in done.stderr, "Traceback" in done.stderr) == (65, True, False)
     assert run(bench, "--yes", "box-0001", "--abandon").returncode == 0
     assert box(bench) == []
 
@@ -120,6 +145,35 @@ def test_what_cannot_be_removed_is_named(bench: KeeperBench) -> None:
     assert (done.returncode, "WIP-004" in done.stderr, str(key) in done.stderr) == (65, True, True)
     assert run(bench, "--yes", "box-0001").returncode == 0
     assert box(bench) == []
+
+
+def test_what_cannot_be_listed_is_not_taken_for_empty() -> None:
+    """Who is not root is told so, not that nothing was there."""
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        keys = Path(place, "keys")
+        keys.mkdir(mode=0o700)
+        if not (child := os.fork()):
+            os.setuid(65534)
+            try:
+                wipe.shred(keys.parent)
+            except PermissionError:
+                os._exit(7)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+@pytest.mark.parametrize("act", [wipe.shred, wipe.remove])
+def test_links_are_removed_and_never_followed(tmp_path: Path, act: Callable[[Path], int]) -> None:
+    outside, place = tmp_path / "outside", tmp_path / "place"
+    for folder in (outside, place):
+        folder.mkdir()
+    (outside / "file").write_bytes(b"kept")
+    (place / "to a file").symlink_to(outside / "file")
+    (place / "to a folder").symlink_to(outside)
+    (place / "to nothing").symlink_to("nowhere")
+    assert act(place) == 3
+    assert (list(place.iterdir()), (outside / "file").read_bytes()) == ([], b"kept")
 
 
 def test_keys_are_overwritten_before_they_are_removed(bench: KeeperBench) -> None:

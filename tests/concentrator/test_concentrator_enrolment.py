@@ -17,6 +17,7 @@ from development_pki import Pki
 from enrolment_bench import KEY, PARTNER, EnrolmentBench, make_enrolment_bench
 
 from gateway.concentrator.boxes import MOST_TRIES, Boxes, Members
+from gateway.concentrator.publishing import publish
 from gateway.envelope.box_keys import BY_NAME, KEYS
 from gateway.envelope.requests import make_request
 from gateway.envelope.signed import read_signed
@@ -75,10 +76,47 @@ def test_certificates_say_what_the_table_says(bench: EnrolmentBench) -> None:
 def test_the_same_request_gets_the_same_answer_and_nothing_twice(bench: EnrolmentBench) -> None:
     bench.add_code()
     signed = bench.sign(bench.request())
-    answers = {bench.desk.answer(signed) for _ in range(3)}
-    assert len(answers) == 1
+    answers = [bench.accept(signed, bench.desk.answer(signed)) for _ in range(3)]
+    assert answers[0] == answers[1] == answers[2]
     assert len(Boxes(bench.store).listing()) == 1
     assert code_of(lambda: bench.desk.answer(bench.sign(bench.request()))) == "ENR-002", "the code has been used"
+
+
+def test_an_answer_that_is_asked_for_late_comes_with_the_lists_of_the_day(bench: EnrolmentBench) -> None:
+    """Or a box that was cut off for longer than the first lists last could never take it up."""
+    bench.add_code()
+    signed = bench.sign(bench.request())
+    first = bench.accept(signed, bench.desk.answer(signed))
+    settings = bench.bench.settings
+    bench.bench.now += timedelta(days=settings.enrolment.crl_days * 0.75)
+    assert publish(settings, bench.store, bench.bench.now)
+    later = bench.accept(signed, bench.desk.answer(signed))
+    assert later.files == first.files
+    assert later.lists != first.lists
+
+
+def test_an_old_request_puts_nothing_in_force_again(bench: EnrolmentBench) -> None:
+    """Of a box that was revoked, or that was enrolled again since; and it spends no try of a new code."""
+    bench.add_code()
+    signed = bench.sign(bench.request())
+    bench.desk.answer(signed)
+    Boxes(bench.store).revoke(PARTNER, bench.bench.now)
+    bench.add_code()
+    for _ in range(MOST_TRIES + 1):
+        assert code_of(lambda: bench.desk.answer(signed)) == "ENR-015"
+    again = bench.sign(bench.request())
+    assert bench.accept(again, bench.desk.answer(again)).partner == PARTNER
+    assert code_of(lambda: bench.desk.answer(signed)) == "ENR-015"
+
+
+def test_a_request_of_another_day_spends_no_try(bench: EnrolmentBench) -> None:
+    bench.add_code()
+    old = bench.sign(bench.request("0" * 20))
+    bench.bench.now += timedelta(hours=25)
+    for _ in range(MOST_TRIES + 1):
+        assert code_of(lambda: bench.desk.answer(old)) == "ENR-008"
+    good = bench.sign(bench.request())
+    assert bench.accept(good, bench.desk.answer(good)).partner == PARTNER
 
 
 def test_five_wrong_codes(bench: EnrolmentBench) -> None:
@@ -137,6 +175,8 @@ def test_a_code_is_bound_to_its_partner(bench: EnrolmentBench) -> None:
 def test_the_clock_of_the_box(bench: EnrolmentBench) -> None:
     bench.add_code()
     assert code_of(lambda: bench.desk.answer(bench.sign(bench.request(at=timedelta(days=-2))))) == "ENR-008"
+    none = altered(bench, lambda bundle: replace(bundle, at="9999-99-99T99:99:99Z"), prove=True)
+    assert code_of(lambda: bench.desk.answer(none)) == "ENR-007"
 
 
 def altered(bench: EnrolmentBench, change: Callable[[Bundle], Bundle], *, prove: bool) -> bytes:

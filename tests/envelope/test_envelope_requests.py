@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from gateway.envelope.box_keys import BY_NAME, KEYS, BoxKey
-from gateway.envelope.requests import is_local, make_request, mark, new_key, read_request, requested_hosts
+from gateway.envelope.requests import certified_hosts, is_local, make_request, mark, new_key, read_request
 from gateway.errors import Refused
 
 HOSTS = ("localhost", "127.0.0.1", "passerelle.local")
@@ -28,7 +28,7 @@ def test_openssl_verifies_each(row: BoxKey) -> None:
     assert b"verify OK" in done.stderr + done.stdout
     request = read_request(row, encoded)
     assert mark(request.public_key()) == mark(key.public_key())  # type: ignore[arg-type]
-    assert requested_hosts(request) == (HOSTS if row.hosts else ())
+    assert certified_hosts(request) == (HOSTS if row.hosts else ())
 
 
 def test_every_byte_changed_is_refused() -> None:

@@ -14,7 +14,6 @@ from development_pki import Pki
 from power_cut import last_cut, run_until_cut
 
 from gateway.config import Paths
-from gateway.envelope.algorithms import public_key
 from gateway.envelope.box_keys import BY_NAME, KEYS, SECRETS
 from gateway.envelope.requests import mark, new_key
 from gateway.errors import Refused
@@ -126,17 +125,60 @@ def test_a_ring_holds_the_keys_of_former_generations(paths: Paths, pki: Pki) -> 
     ]  # fmt: skip
 
 
-def test_only_keys_that_nobody_speaks_of_are_forgotten(paths: Paths, pki: Pki) -> None:
-    identity, row = Identity(paths), BY_NAME["box-seal"]
-    wanted, lost = new_key(row), new_key(row)
-    for key in (pki.key("box-seal"), wanted, lost):
+def made(identity: Identity, pki: Pki) -> dict[str, str]:
+    """A key in force, one that its owner made to renew it, one of the enrolment under way: their marks."""
+    row, keys = BY_NAME["box-transport"], {"in force": pki.key("box-transport")}
+    keys |= {what: new_key(row) for what in ("renewal", "enrolment")}
+    marks = {what: mark(key.public_key()) for what, key in keys.items()}
+    identity.begin([marks["enrolment"]])
+    for what, key in keys.items():
         identity.keep_key(row, key)  # type: ignore[arg-type]
-    (paths.keys / "keeper/box-seal.key").write_text("placed by hand")
+        identity.keep_password(marks[what], "password")
     identity.install("one", generation(pki, ""), {})
-    identity.forget_keys([mark(wanted.public_key())])
-    kept = {mark(public_key(pki.certificate("box-seal"))), mark(wanted.public_key())}
-    left = {path.name for path in (paths.keys / "keeper").iterdir()}
-    assert left == {f"box-seal.{one}.key" for one in kept} | {"box-seal.key"}
+    return marks
+
+
+def left(paths: Paths) -> set[str]:
+    return {path.name for path in (paths.keys / "forward").iterdir()}
+
+
+def files(*marks: str) -> set[str]:
+    return {name for one in marks for name in (f"box-transport.{one}.key", f"oct-password.{one}")}
+
+
+def test_an_enrolment_that_is_given_up_destroys_its_own_keys_and_no_renewal(paths: Paths, pki: Pki) -> None:
+    """The certificates of a renewal that was asked for may be on their way: without its key the box would be dead."""
+    identity = Identity(paths)
+    marks = made(identity, pki)
+    (paths.keys / "forward/box-transport.key").write_text("placed by hand")
+    identity.await_answer(b"signed")
+    identity.give_up()
+    assert left(paths) == files(marks["in force"], marks["renewal"]) | {"box-transport.key"}
+    assert not (paths.keys / "enrolment").exists()
+    identity.give_up()
+    assert left(paths) == files(marks["in force"], marks["renewal"]) | {"box-transport.key"}
+
+
+def test_an_enrolment_in_force_leaves_no_key_of_a_renewal(paths: Paths, pki: Pki) -> None:
+    """What lay on the box before may be known to whoever was the reason to enrol it again."""
+    identity = Identity(paths)
+    marks = made(identity, pki)
+    identity.settle()
+    assert left(paths) == files(marks["in force"])
+
+
+def test_given_up_and_killed_at_any_change_no_request_outlives_its_keys(paths: Paths, pki: Pki) -> None:
+    identity = Identity(paths)
+    for cut in cuts():
+        marks = made(identity, pki)
+        identity.await_answer(b"signed")
+        run_until_cut(cut, identity.give_up)
+        assert Identity(paths).pending is None or files(marks["enrolment"]) <= left(paths)
+        if last_cut():
+            break
+        Identity(paths).give_up()
+        assert not files(marks["enrolment"]) & left(paths)
+    assert cut > 5
 
 
 def test_nothing_is_destroyed_through_a_link(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,6 +19,7 @@ from keeper_bench import KeeperBench
 from personal_bench import ask, hear, integrated, later, received
 
 from gateway.book import retention as rows
+from gateway.book.backup import aside, copy_book
 from gateway.fichier import Verb
 from gateway.formats.b2 import check
 from gateway.journal.chain import ACCESS
@@ -404,6 +407,25 @@ def test_nothing_of_what_was_deleted_is_left_in_the_files_of_the_book(bench: Kee
     assert bench.row(fichier)["name"] == rows.CLOSED
     for word in (b"DUPONT", *(patient.encode() for patient in patients)):
         assert not any(word in content for content in files), word
+
+
+def test_a_copy_of_the_book_that_a_killed_backup_left_goes_too(bench: KeeperBench) -> None:
+    place = bench.desk.paths.book
+
+    def work() -> None:
+        with aside(place) as folder:
+            copy_book(place / "book.db", folder / "book.db")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    if not (child := os.fork()):
+        work()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    (left,) = place.glob(".aside-*/book.db")
+    turn(bench)
+    assert left.exists(), "it may be at work"
+    os.utime(left.parent, (0, 0))
+    turn(bench)
+    assert {path.name for path in place.iterdir()} <= {"book.db", "book.db-wal", "book.db-shm", "years"}
 
 
 def test_deleting_without_overwriting_would_be_found(tmp_path: Path) -> None:

@@ -6,16 +6,22 @@ import asyncio
 import hashlib
 import io
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import samples
 from development_pki import Pki
 from keeper_bench import KeeperBench
+from theft_scan import in_files, nir_secret
 
+from gateway.book import exhibits
+from gateway.book.proofs import Proofs
 from gateway.envelope.seal import Sealer
 from gateway.envelope.signed import sign_with_key, signed_size, write_signed
 from gateway.fichier import Verb
+from gateway.formats.arl import Arl, ArlLot
 from gateway.formats.receipt import Receipt
 from gateway.formats.returns import ReturnKind, pack
 from gateway.services.keeper import returns
@@ -28,9 +34,9 @@ def bench(pki: Pki, tmp_path: Path) -> KeeperBench:
     return KeeperBench(tmp_path / "s", pki)
 
 
-def bring(bench: KeeperBench, kind: ReturnKind, body: bytes, seals: int = 1) -> str:
+def bring(bench: KeeperBench, kind: ReturnKind, body: bytes, seals: int = 1, about: str | None = None) -> str:
     """A return as the OCT makes it and forward brings it, in ``seals`` seals one after another; the last entry."""
-    pki, content = bench.pki, pack(kind, f"{kind}_1", None, AT, body)
+    pki, content = bench.pki, pack(kind, f"{kind}_1", about, AT, body)
     made = sign_with_key(hashlib.sha256(content).digest(), bench.now, pki.certificate("oct-sign"), pki.key("oct-sign"))
     for _ in range(seals):
         out = io.BytesIO()
@@ -163,3 +169,31 @@ def test_a_seal_that_the_oct_cannot_open_is_made_again_later_and_said(bench: Kee
     assert row["state"] == "SIGNED"
     assert row["not_before"] > 0
     assert bench.condition("seal")["code"] == "CMS-020"
+
+
+NIR = samples.nir(42)
+WORDS = {"a NIR": f"ASSURE {NIR} INCONNU", "nobody": "LOT INCONNU"}
+
+
+def arl(key: str, text: str) -> bytes:
+    return Arl(key, ArlLot("1", "2", "3", "4"), "negative", "R1", text, AT, "PAYEUR").to_bytes()
+
+
+def refusal(key: str, text: str) -> bytes:
+    return Receipt(key, 1, "1", "BOX", "refused", "X-1", text, AT, None, 0, None, (), True, None).to_bytes()
+
+
+@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize(("kind", "make"), [("arl", arl), ("receipt", refusal)])
+def test_what_repeats_a_nir_is_kept_sealed_and_never_in_clear(
+    bench: KeeperBench, kind: ReturnKind, make: Callable[[str, str], bytes], words: str
+) -> None:
+    key = sealed(bench)
+    name = bring(bench, kind, make(key, WORDS[words]), about=key)
+    look(bench)
+    assert in_files(bench.stage.paths.state, [nir_secret(NIR)]) == []
+    assert bench.desk.parts.file(name.removeprefix("return.")).exists(), "sealed, it is there"
+    kept = [bytes(row["der"]) for row in Proofs(bench.desk.book.connection).about("receipt", key)]
+    kept += exhibits.exhibits(bench.desk.book, key, exhibits.ARL)
+    assert bool(kept) is (words == "nobody")
+    assert (bench.row(key)["state"] == "REFUSED") is (kind == "receipt")

@@ -13,7 +13,7 @@ import samples
 from chain_check import first_break
 from development_pki import Pki
 from keeper_bench import KeeperBench
-from personal_bench import ask, received
+from personal_bench import ask, raw, received
 
 from gateway.formats.b2 import check
 from gateway.journal.chain import ACCESS
@@ -62,7 +62,7 @@ def test_the_access_is_journaled_and_names_nobody_without_its_key(bench: KeeperB
 
 def test_the_page_names_its_account_itself(bench: KeeperBench) -> None:
     fichier = received(bench, CONTENT)
-    for account in ({}, {"account": ""}, {"account": "x" * 65}):
+    for account in ({}, {"account": ""}, {"account": "x" * 65}, {"account": "a\x1b[2J"}, {"account": "\ud800"}):
         assert ask(bench, PERSONAL_STATUS, question(fichier, **account))["code"] == "RVL-001"
     assert ask(bench, PERSONAL_STATUS, question(fichier, account="claire", peer="root"))["ok"]
     assert bench.desk.persons.words(accesses(bench)[0])["account"] == "claire"
@@ -95,6 +95,22 @@ class KeeperBook:
 
         with sqlite3.connect(f"file:{self._path}?mode=ro", uri=True) as connection:
             return int(connection.execute("SELECT count(*) FROM journal WHERE chain = 'access'").fetchone()[0])
+
+
+def test_a_reason_says_nothing_to_a_terminal_and_no_nir(bench: KeeperBench) -> None:
+    """Whoever took over the page writes what root reads in its list of accesses."""
+    fichier = received(bench, CONTENT)
+    why = f"appel\x1b]0;x\x07 de {'-'.join((FACTURE.nir[0], FACTURE.nir[1:3], FACTURE.nir[3:5], FACTURE.nir[5:7]))}"
+    why += f"-{FACTURE.nir[7:10]}-{FACTURE.nir[10:13]}\ud800"
+    assert ask(bench, PERSONAL_STATUS, question(fichier, account="claire", why=why))["ok"]
+    told = bench.desk.persons.words(accesses(bench)[0])["why"]
+    assert told.isprintable()
+    assert told.startswith("appel?]0;x? de")
+    assert FACTURE.nir[10:13] not in told
+
+
+def test_a_question_of_any_depth_is_answered(bench: KeeperBench) -> None:
+    assert raw(bench, PERSONAL_STATUS, b"[" * 60_000)["code"] == "CMD-005"
 
 
 CASES: dict[str, tuple[dict[str, Any], str]] = {

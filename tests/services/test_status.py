@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,25 @@ def test_the_transfer_under_way(service: Service, day: dict[State, str]) -> None
     assert service.api("status")["progress"] == {"fichier": day[State.SEALED], "sent": 3, "size": 4}
     service.paths.progress.write_text("{")
     assert "% transmis" not in service.page("/")
+
+
+PROGRESS: dict[str, Callable[[Path], object]] = {
+    "a pipe": os.mkfifo,
+    "no end": lambda place: place.symlink_to("/dev/zero"),
+    "a folder": lambda place: place.mkdir(),
+    "depth": lambda place: place.write_bytes(b"[" * 4000),
+    "infinity": lambda place: place.write_bytes(b'{"fichier": "a", "sent": 1e999, "size": 1}'),
+    "too long": lambda place: place.write_bytes(b"1" * 5000),
+}
+
+
+@pytest.mark.parametrize("case", PROGRESS)
+def test_whatever_stands_for_a_progress_stops_no_page(service: Service, case: str) -> None:
+    """It is written by the service that has the line."""
+    service.paths.progress.parent.mkdir()
+    PROGRESS[case](service.paths.progress)
+    assert "% transmis" not in service.page("/")
+    assert service.api("status")["progress"] is None
 
 
 @pytest.mark.parametrize("name", ["style.css", "live.js", "icon.svg"])

@@ -27,7 +27,7 @@ FURNISHED = json.loads(Path("/furnished.json").read_text())
 SECRET = b"planted"
 """In the environment of every victim."""
 
-CLONE_NEWUSER, PTRACE_ATTACH, MS_BIND = 0x10000000, 16, 4096
+CLONE_NEWUSER, PTRACE_ATTACH, PTRACE_DETACH, MS_BIND = 0x10000000, 16, 17, 4096
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -94,8 +94,42 @@ def see(pid: int) -> bool:
     return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
 
 
-def read_memory(pid: int) -> bool:
+def read_environment(pid: int) -> bool:
     return SECRET in Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def read_mapped(pid: int) -> bool:
+    """The beginning of a program in the memory of its process, as a file."""
+    with Path(f"/proc/{pid}/mem").open("rb") as memory:
+        memory.seek(_beginning(pid))
+        return memory.read(4) == b"\x7fELF"
+
+
+def read_across(pid: int) -> bool:
+    """The same by the system call that is made for it."""
+    found = ctypes.create_string_buffer(4)
+    here, there = Piece(ctypes.addressof(found), 4), Piece(_beginning(pid), 4)
+    count = libc.process_vm_readv(pid, ctypes.byref(here), 1, ctypes.byref(there), 1, 0)
+    return bool(count == 4 and found.raw == b"\x7fELF")
+
+
+class Piece(ctypes.Structure):
+    """struct iovec."""
+
+    _fields_ = (("start", ctypes.c_void_p), ("size", ctypes.c_size_t))
+
+
+def _beginning(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/maps").read_text().partition("-")[0], 16)
+
+
+def trace(pid: int) -> bool:
+    """Attach as a debugger does, and let go."""
+    if libc.ptrace(PTRACE_ATTACH, pid, None, None) != 0:
+        return False
+    os.waitpid(pid, 0)
+    libc.ptrace(PTRACE_DETACH, pid, None, None)
+    return True
 
 
 def end(pid: int) -> None:
@@ -129,6 +163,20 @@ def set_user_bit() -> None:
     Path("/tmp/bit").chmod(0o4755)
 
 
+def talk_to_kernel() -> None:
+    socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE).close()
+
+
+def listen_to_the_wire() -> None:
+    socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
+
+
+def share_memory() -> None:
+    """With whoever looks into the same directory."""
+    Path("/dev/shm/hostile").write_bytes(b"x")
+    Path("/dev/shm/hostile").unlink()
+
+
 MACHINE: dict[str, Callable[[], object]] = {
     "become root": lambda: os.setuid(0),
     "mount": lambda: called(libc.mount(b"/", b"/tmp", None, MS_BIND, None)),
@@ -139,6 +187,9 @@ MACHINE: dict[str, Callable[[], object]] = {
     "kernel log": lambda: Path("/dev/kmsg").open().close(),
     "kernel settings": lambda: Path("/proc/sys/kernel/core_pattern").open("w").close(),
     "writable code": writable_code,
+    "netlink": talk_to_kernel,
+    "packets": listen_to_the_wire,
+    "shared memory": share_memory,
     "dump": lambda: resource.setrlimit(resource.RLIMIT_CORE, (1, 1)),
     "home": lambda: bool(os.listdir("/root")),
     "namespaces": lambda: called(libc.unshare(CLONE_NEWUSER)),  # the last: whoever may do it has lost the rest
@@ -155,7 +206,8 @@ def main() -> None:
     found = {name: letters({"r": read, "w": alter, "p": put}, Path(path)) for name, path in FURNISHED["files"].items()}
     found |= {name: letters({"c": connect}, path) for name, path in FURNISHED["sockets"].items()}
     found["network"] = letters({"o": go_out, "l": listen}, ("127.0.0.1", 9))
-    found["others"] = letters({"s": see, "m": read_memory, "k": end}, *others())
+    look = {"s": see, "e": read_environment, "m": read_mapped, "v": read_across, "t": trace, "k": end}
+    found["others"] = letters(look, *others())
     found |= {name: "!" if works(leave) else "" for name, leave in MACHINE.items()}
     json.dump(found, sys.stdout)
 

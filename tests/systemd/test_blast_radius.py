@@ -30,6 +30,7 @@ FILES = {
     "new": f"{DOORS}/new/fichier.f1",
     "outgoing": f"{DOORS}/outgoing/f1.1.1",
     "arrived": f"{DOORS}/arrived/sent.f1.1.1",
+    "notices": f"{DOORS}/notices/mail.1",
     "counter": f"{DOORS}/counter/word.f1.1",
     "book": f"{STATE}/book/book.db",
     "lists": f"{STATE}/lists/a1.crl",
@@ -48,7 +49,9 @@ FILES = {
     "units": "/etc/systemd/system/gateway-keeper.service",
 }
 SOCKETS = {name: f"{RUN}/sockets/{name}.sock" for name in ("sign", "unlock", "status", "admin")}
-SOCKETS["pcscd"] = "/run/pcscd/pcscd.comm"
+SOCKETS |= {
+    "pcscd": "/run/pcscd/pcscd.comm", "bus": "/run/dbus/system_bus_socket", "manager": "/run/systemd/private",
+}  # fmt: skip
 
 OWN, NOTHING = "rwp", ""
 ALL = dict.fromkeys(SERVICES, "r")
@@ -61,6 +64,7 @@ TABLE: dict[str, tuple[str, dict[str, str]]] = {
     "outgoing": ("porte outgoing/ : scellé pour le concentrateur", {"keeper": OWN, "forward": OWN}),
     "arrived": ("porte arrived/ : retours scellés, faits de la ligne", {"keeper": OWN, "forward": OWN}),
     "counter": ("porte counter/ : retours scellés pour le cabinet", {"intake": OWN, "keeper": OWN}),
+    "notices": ("porte notices/ : avis sans donnée de santé", {"keeper": OWN, "forward": OWN}),
     "book": ("le livre, le journal", {"keeper": OWN}),
     "lists": ("les listes de révocation relevées", {"keeper": OWN, "forward": "r"}),
     "parts": ("les parties, scellées", {"keeper": OWN}),
@@ -82,7 +86,12 @@ TABLE: dict[str, tuple[str, dict[str, str]]] = {
     "admin": ("admin.sock : les commandes", {}),
     "pcscd": ("le lecteur de carte", {"card": "c"}),
     "network": ("le réseau", {"forward": "o"}),
-    "others": ("les autres services : les voir, lire leur mémoire, les arrêter", {}),
+    "others": ("les autres services : les voir, lire leur mémoire, les suivre, les arrêter", {}),
+    "bus": ("le bus du système (D-Bus)", {}),
+    "manager": ("systemd lui-même", {}),
+    "netlink": ("parler au noyau (netlink)", {}),
+    "packets": ("écouter le câble (paquets bruts)", {}),
+    "shared memory": ("la mémoire partagée (/dev/shm)", {}),
     "become root": ("devenir root", {}),
     "mount": ("monter un système de fichiers", {}),
     "namespaces": ("entrer dans d'autres espaces de noms", {}),
@@ -97,7 +106,7 @@ TABLE: dict[str, tuple[str, dict[str, str]]] = {
     "home": ("les répertoires des personnes", {}),
 }
 OUTSIDE = (
-    dict.fromkeys(FILES, OWN) | dict.fromkeys(SOCKETS, "c") | {"network": "ol", "others": "smk"}
+    dict.fromkeys(FILES, OWN) | dict.fromkeys(SOCKETS, "c") | {"network": "ol", "others": "semvtk"}
     | dict.fromkeys(("clock", "kernel log", "kernel settings"), NOTHING)
 )  # fmt: skip
 """What the same code may without a unit's walls; the last three are walls of the test's machine itself."""
@@ -233,6 +242,9 @@ En clair, un service détourné voit :
 - `card` : le code porteur pendant qu'il sert. Ni fichier, ni livre, ni réseau.
 - `forward` : du scellé, dont il n'a aucune clé, et les certificats publics. C'est le seul à sortir ; il n'écoute pas.
 - `status` : les codes tapés sur la page, les comptes, et ce que `keeper` veut bien répondre. Aucun contenu.
+
+Ce que les murs n'empêchent pas : un service qui écrit quelque part (une porte, son propre dossier) peut y remplir le
+disque. La page le dit (`BOX-002`) ; rien de ce qui est déjà pris n'est perdu, mais plus rien n'avance.
 """
 
 if __name__ == "__main__":

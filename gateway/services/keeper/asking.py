@@ -14,6 +14,7 @@ from typing import Any
 
 from gateway.errors import Refused
 from gateway.formats.masking import without_nir
+from gateway.formats.words import printable
 from gateway.services.keeper.desk import Desk
 
 Ask = dict[str, Any]
@@ -46,8 +47,8 @@ def fichier_of(desk: Desk, ask: Ask) -> str:
 
 
 def why_of(ask: Ask) -> str:
-    """The reason that was given; a NIR in it is masked."""
-    why = str(ask.get("why", "")).strip()
+    """The reason that was given, in characters that a terminal may show; a NIR in it is masked."""
+    why = printable(str(ask.get("why", "")).strip())
     if not why:
         raise Refused("CMD-002", "Il faut dire pourquoi.")
     return without_nir(why)

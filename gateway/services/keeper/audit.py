@@ -162,9 +162,9 @@ class Daily:
 # ---------------------------------------------------------------- countersigned
 
 
-def take_receipt(desk: Desk, receipt: Receipt, signed: bytes) -> dict[str, Any]:
-    """Keep the OCT's signed receipt as it came and compare what it countersigns with the journal, in the transaction
-    of the return; what the journal row of the return says of it."""
+def take_receipt(desk: Desk, receipt: Receipt, signed: bytes | None) -> dict[str, Any]:
+    """Keep the OCT's signed receipt as it came, unless it is not given, and compare what it countersigns with the
+    journal, in the transaction of the return; what the journal row of the return says of it."""
     head, proofs = receipt.journal_head, Proofs(desk.book.connection)
     size, root = 0, b""
     if head is not None:
@@ -172,6 +172,8 @@ def take_receipt(desk: Desk, receipt: Receipt, signed: bytes) -> dict[str, Any]:
         if wrong is None:
             size, root = head.size, bytes.fromhex(head.root)
         _state(desk, *((ALARMS[wrong][0], _words(desk, wrong, head.size)) if wrong else ("", "")))
+    if signed is None:
+        return {}
     at = iso(desk.book.clock())
     return {"signed": proofs.add("receipt", EVIDENCE, size, root, receipt.fichier, at, signed)}
 

@@ -20,7 +20,7 @@ from gateway.book.proofs import Wanted, select
 from gateway.errors import Refused, Trouble
 from gateway.fichier import State, Verb
 from gateway.formats.enrolment import from_base64
-from gateway.journal.chain import ACCESS, EVIDENCE
+from gateway.journal.chain import EVIDENCE
 from gateway.services.keeper.asking import Act, Ask, user_of
 from gateway.services.keeper.asking import fichier_of as _fichier
 from gateway.services.keeper.asking import why_of as _why
@@ -31,6 +31,7 @@ from gateway.services.keeper.personal import PERSONAL_ADMIN, PERSONAL_STATUS
 from gateway.services.keeper.renewals import take_request
 from gateway.services.keeper.retention import check_copies
 from gateway.services.keeper.retracting import drop_signature
+from gateway.services.keeper.reveal import record_access
 
 LINE_LIMIT = 1 << 16
 
@@ -100,7 +101,7 @@ def journal(desk: Desk, ask: Ask) -> dict[str, Any]:
     if not after:
         with desk.commit():
             asked = {name: value for name, value in asdict(wanted).items() if value}
-            desk.book.record("", {"verb": "read journal", "of": chain, "by": "admin", "asked": asked}, ACCESS)
+            record_access(desk, "read journal", str(ask.get("peer", "")), "", of=chain, asked=asked)
     page, next_ = select(desk.book.connection, chain, wanted, after, JOURNAL_PAGE)
     return {"rows": [json.loads(row.text) for row in page], "next": next_}
 
@@ -180,7 +181,7 @@ async def _answer(desk: Desk, acts: Mapping[str, Act], line: bytes, peer: str) -
             raise Refused("CMD-004", "Demande inconnue.")
         told = act(desk, {**ask, "peer": peer})
         return {"ok": True, **(await told if isawaitable(told) else told)}
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         return {"ok": False, "code": "CMD-005", "text": "La demande n'est pas du JSON."}
     except Trouble as trouble:
         return {"ok": False, "code": trouble.code, "text": trouble.text}

@@ -22,7 +22,7 @@ def read_entry(door: Door, name: str) -> bytes:
     try:
         return door.read(name, LIMIT)
     except ValueError:
-        raise _refused(name) from None
+        raise refused(name) from None
 
 
 def read_fact(door: Door, name: str, texts: Iterable[str] = ()) -> dict[str, Any]:
@@ -34,9 +34,10 @@ def read_fact(door: Door, name: str, texts: Iterable[str] = ()) -> dict[str, Any
     except (ValueError, RecursionError):
         sound = False
     if not sound:
-        raise _refused(name)
+        raise refused(name)
     return dict(told)
 
 
-def _refused(name: str) -> Refused:
+def refused(name: str) -> Refused:
+    """For an entry that is nothing that forward writes."""
     return Refused("RET-004", f"Ce que la liaison a remis n'est pas lisible et reste à la porte ({name}).", Scope.BOX)

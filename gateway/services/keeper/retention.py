@@ -9,10 +9,12 @@ Rule 3: one fichier at a time, the watchdog fed between them; nothing here stops
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.book import retention as rows
+from gateway.book.backup import clear_asides
 from gateway.book.moves import iso
 from gateway.errors import Refused, Scope
 from gateway.formats.words import day
@@ -21,6 +23,9 @@ from gateway.services.keeper.mandates import today
 
 BEYOND = timedelta(days=7)
 """How far past the OCT's last signed moment the box's own clock is believed."""
+
+LEFT_S = 3600.0
+"""A backup copies the book in less; an older copy was left by one that was killed."""
 
 
 def check_copies(row: Any) -> None:
@@ -56,6 +61,7 @@ class Retention:
         if until is not None:
             self._end_rows(until)
         desk.parts.sweep(desk.book.named_parts())
+        clear_asides(desk.paths.book, time.time() - LEFT_S)
         desk.book.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     # -- until when

@@ -34,15 +34,19 @@ from gateway.formats.masking import name_without_nir, without_nir
 from gateway.formats.noemie import Return
 from gateway.formats.receipt import Receipt
 from gateway.formats.returns import ReturnFile, pack, unpack
+from gateway.formats.words import printable
 from gateway.process.child import read_in_child
 from gateway.services.keeper.audit import take_receipt
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.evidence import keep_return
-from gateway.services.keeper.facts import read_entry, read_fact
+from gateway.services.keeper.facts import read_entry, read_fact, refused
 from gateway.services.keeper.lists import take_lists
 from gateway.services.keeper.renewals import keep_answer, take_entry
 from gateway.services.keeper.stamping import NAME as STAMP
 from gateway.services.keeper.stamping import Stamping
+
+ROUTES = ("oct", "reserve")
+"""The ways to the OCT of which forward tells."""
 
 RETURN_LIMIT = 32 << 20
 """A NOEMIE return of a busy practice is a few hundred KB."""
@@ -96,8 +100,10 @@ async def _take_sent(desk: Desk, name: str) -> None:
 async def _take_route(desk: Desk, name: str) -> None:
     """``route.<n>``: how the line to the OCT is."""
     told = read_fact(desk.arrived, name, ("name", "code", "text"))
-    detail = {"next": told.get("next", "")}
-    desk.condition(Scope.ROUTE, told["name"], told["code"], told["text"], detail)
+    route, code, text, after = (printable(str(told.get(key, ""))) for key in ("name", "code", "text", "next"))
+    if route not in ROUTES:
+        raise refused(name)
+    desk.condition(Scope.ROUTE, route, code, without_nir(text), {"next": after})
 
 
 async def _take_return(desk: Desk, name: str) -> None:
@@ -119,11 +125,20 @@ async def _take_return(desk: Desk, name: str) -> None:
         delivery = desk.parts.add(lambda out: _seal_for_practice(desk, told, out)).digest
     with desk.commit():
         desk.book.state_condition(Scope.ROUTE, "returns", "", "")
-        more = take_receipt(desk, news, signed) if isinstance(news, Receipt) else {}
-        _record(desk, part, told, signed, delivery, more | keep_return(desk, told.header, signed, path))
+        clear = _names_nobody(news)
+        more = take_receipt(desk, news, signed if clear else None) if isinstance(news, Receipt) else {}
+        more |= keep_return(desk, told.header, signed, path) if clear else {}
+        _record(desk, part, told, signed, delivery, more)
         desk.watch.witness(datetime.fromisoformat(told.header.at), "un retour du concentrateur")
         _apply(desk, news)
     desk.hand_out(part.digest)
+
+
+def _names_nobody(news: object) -> bool:
+    """Whether what the OCT signed may be kept in clear as evidence.  Its words may be a payer's that repeat a NIR: of
+    such a return the sealed part alone stays."""
+    words = (news.code, news.text) if isinstance(news, Receipt | Arl) else ()
+    return all(without_nir(one) == one for one in words)
 
 
 async def _take_begun(desk: Desk, name: str) -> None:

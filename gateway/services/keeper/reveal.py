@@ -52,8 +52,7 @@ def shown_lately(desk: Desk) -> int:
 
 async def reveal(desk: Desk, fichier: str, lot: int, facture: int, account: str, why: str) -> dict[str, Any]:
     """The facture's fields; Refused without an account or a reason, beyond the limit, and where there is no copy."""
-    why = why.strip()
-    if not 0 < len(account) <= MOST_ACCOUNT or not 0 < len(why) <= MOST_WHY:
+    if not 0 < len(account) <= MOST_ACCOUNT or not account.isprintable() or len(why) > MOST_WHY:
         raise Refused("RVL-001", f"Il faut dire qui demande et pourquoi ({MOST_WHY} caractères au plus).")
     digest = _received(desk, fichier)
     row = _facture(desk, fichier, lot, facture)

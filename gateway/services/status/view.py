@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.book.board import BoardReader
+from gateway.book.doors import Door
 from gateway.book.moves import utc_now
 from gateway.card.client import UnlockClient
 from gateway.config import Paths
@@ -26,6 +27,8 @@ from gateway.follow.figures import Task, read_facts, tasks
 from gateway.follow.headline import RESTARTING, Headline, fichier_words, headline
 from gateway.follow.timeline import PART_WORDS, arl_words, event
 from gateway.lan.http import failure
+
+PROGRESS_LIMIT = 4096
 
 STALE = 60.0
 """Seconds after which what forward said of a transfer is no longer said."""
@@ -158,9 +161,9 @@ class View:
         """The transfer under way, from forward's own word; None when it says nothing new or nothing clear."""
         try:
             age = self.clock().timestamp() - self._progress.stat().st_mtime
-            told = json.loads(self._progress.read_bytes())
+            told = json.loads(Door(self._progress.parent).read(self._progress.name, PROGRESS_LIMIT))
             return Progress(str(told["fichier"]), int(told["sent"]), int(told["size"])) if age < STALE else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
 
     # -- parts
