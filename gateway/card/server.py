@@ -17,7 +17,8 @@ Anything else, and whatever is refused: {"ok": false, "code", "text"}, for unloc
 
 Digests, roots and challenges are hexadecimal in requests, as is "root" everywhere; what is signed is base64.  An
 offer is answered with whatever is new on its connection: at once the first time or where an answer waits,
-later when the card's condition changes or something is signed, at the latest after "wait".
+later when the card's condition changes or something is signed, at the latest after "wait".  Of many signatures each
+answer has ``MOST_SIGNED``, those that the connection was not given yet before others.
 
 Rules: a request has exactly the fields above; no answer repeats anything of a request; who may connect is the
 mode of the socket.  It deliberately decides nothing: ``signer`` does.
@@ -43,6 +44,8 @@ from gateway.formats.holder import IDENTIFIER
 
 LONGEST_WAIT = 60.0
 LARGEST_NUMBER = 10**15
+MOST_SIGNED = 64
+"""Signatures in one answer, of some 8 kB each; more come with the next."""
 _REQUEST = "La demande à la carte"
 
 Answer = dict[str, Any]
@@ -102,13 +105,16 @@ class _Talk:
         pending.offer(items)
         if self._names() <= self._given:
             await self._signer.news(self._told, request.wait)
-        self._told, self._given = self._signer.version, self._names()
+        self._told = self._signer.version
+        names = [signed["fichier"] for signed in pending.answers()]
+        chosen = set(sorted(names, key=self._given.__contains__)[:MOST_SIGNED])
+        self._given = (self._given & self._names()) | chosen | pending.refusals().keys()
         refused = [{"fichier": name, "code": why.code, "text": why.text} for name, why in pending.refusals().items()]
         return {
             "card": asdict(self._signer.condition),
             "cards": [asdict(place.condition) for place in self._signer.cards],
             "root": batch_root(pending.unsigned()).hex(),
-            "signed": list(pending.answers()),
+            "signed": [signed for signed in pending.answers() if signed["fichier"] in chosen],
             "refused": refused,
         }
 
