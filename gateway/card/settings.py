@@ -39,7 +39,7 @@ class Policy:
         hour = _UNTIL.fullmatch(self.words)
         if hour is None:
             return None
-        end = datetime.combine(given.date(), time(int(hour[1]), int(hour[2])), given.tzinfo)
+        end = datetime.combine(given.date(), time(int(hour[1]), int(hour[2]))).astimezone()  # at that hour's own offset
         return end if end > given else None
 
 
