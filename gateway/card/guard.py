@@ -39,6 +39,7 @@ class Guard:
         self._process: subprocess.Popen[bytes] | None = None
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._turn = asyncio.Lock()
+        self._over = False
 
     @property
     def running(self) -> bool:
@@ -65,8 +66,9 @@ class Guard:
                 raise
         return _read(reply)
 
-    def end(self) -> None:
-        """Kill the child; what it knew is gone."""
+    def end(self, for_good: bool = False) -> None:
+        """Kill the child; what it knew is gone.  ``for_good``: no question starts another."""
+        self._over = self._over or for_good
         if self._process is None:
             return
         process, self._process = self._process, None
@@ -86,6 +88,8 @@ class Guard:
         return reply
 
     async def _start(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._over:
+            raise EOFError
         self._process, line = _child(self._part)
         self._streams = await asyncio.open_unix_connection(sock=line, limit=_LONGEST_LINE)
         return self._streams

@@ -144,7 +144,7 @@ class Place:
     def end(self) -> None:
         """The reader is gone or the service ends: so does the child, with all it knows."""
         self._kept_until, self._ended = None, True
-        self._guard.end()
+        self._guard.end(for_good=True)
 
     def stop(self) -> None:
         """The service stops: a signature in hand is finished, any other question to the card is not waited for."""
@@ -189,6 +189,7 @@ class Place:
         """Have the card take the code, then sign in the background; on any Trouble the condition says it."""
         assert self.sight is not None
         self._typing_s = pinpad.ENTRY_S if code == "" else 0.0
+        self._dropped = False  # before the card is asked: meanwhile a person may want the code dropped
         try:
             await self._guard.ask(
                 "unlock",
@@ -205,9 +206,9 @@ class Place:
             await self._fail(trouble)
             await self._look()
             raise
-        self._complaint, self._dropped, self._used = None, False, _now()
+        self._complaint, self._used = None, _now()
         if code is not None:
-            self._kept_until = self.policy.ends(_now()) if code else None
+            self._kept_until = self.policy.ends(_now()) if code and not self._dropped else None
         self._signing = True
         await self._tell(replace(self.condition, state="signing", code="", text="Signature en cours."))
         self._office.spawn(self._sign(items))

@@ -180,6 +180,17 @@ def test_a_bug_in_the_child_is_said_and_survived(pcscd: Pcscd, capfd: pytest.Cap
     assert "0739" not in said
 
 
+def test_ended_for_good_it_starts_no_other_child(pcscd: Pcscd) -> None:
+    async def story(guard: Guard) -> None:
+        await guard.ask("slots")
+        guard.end(for_good=True)
+        with pytest.raises(Deferred, match="CPS-CHILD"):
+            await guard.ask("slots")
+        assert not guard.running
+
+    with_guard(story, "look")
+
+
 def test_a_child_inherits_nothing(pcscd: Pcscd) -> None:
     """Neither variables nor descriptors: its line, pyscard's socket, and the two outputs."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import time
@@ -16,6 +17,8 @@ from card_bench import DOCTOR, NURSE, InsertedCard, Pcscd
 from card_service import ITEMS, Running, check, told
 from development_pki import Pki
 from pin_scan import CODE, WRONG
+
+from gateway.card.client import UnlockClient
 
 Insert = Callable[..., InsertedCard]
 
@@ -372,3 +375,25 @@ def test_forget_stops_a_batch(virtual_card: Insert, pcscd: Pcscd, tmp_path: Path
         assert 1 <= len((await service.card.offer(many, 0.0))["signed"]) < 20
 
     told(tmp_path, story)
+
+
+def test_forget_while_the_card_takes_the_code(virtual_card: Insert, tmp_path: Path) -> None:
+    """Whoever wants the code dropped just then gets what they want: nothing is signed by it, and it is not kept."""
+    card = virtual_card("--delay-ms", "40", "--journal", str(tmp_path / "journal"))
+
+    async def story(service: Running) -> None:
+        await service.card.offer(ITEMS, 0.0)
+        await service.state("locked")
+        read = len((tmp_path / "journal").read_text().splitlines())
+        given = asyncio.create_task(service.open())
+        while len((tmp_path / "journal").read_text().splitlines()) < read + 2:  # noqa: ASYNC110 -- another process
+            await asyncio.sleep(0.01)
+        page = UnlockClient(service.folder / "unlock.sock")
+        await page.forget()
+        await page.close()
+        assert await given == {"ok": True}, "the card took it"
+        await service.state("locked")
+        assert (await service.card.offer(ITEMS, 0.5))["signed"] == []
+        assert card.state.exists()
+
+    told(tmp_path, story, "until 23:59")
