@@ -251,7 +251,7 @@ class Place:
         settings, now = self._office.settings, _now()
         if self._kept_until is None:
             return False
-        idle = now - self._used >= timedelta(minutes=settings.idle_minutes)
+        idle = not timedelta(0) <= now - self._used < timedelta(minutes=settings.idle_minutes)  # below: set back since
         return now >= self._kept_until or idle or settings.closed_since(now) is not None
 
     def _seen(self, sight: Sight) -> Condition:

@@ -322,8 +322,9 @@ def test_left_after_hours(virtual_card: Insert, tmp_path: Path, monkeypatch: pyt
         (timedelta(minutes=31), {}),
         (timedelta(minutes=6), {"idle_minutes": 5}),
         (timedelta(minutes=11), {"hours": "08:00-12:10"}),
+        (timedelta(days=-1), {}),
     ],
-    ids=["its hour", "not used", "closing"],
+    ids=["its hour", "not used", "closing", "the clock was set back"],
 )
 def test_when_a_kept_code_is_forgotten(
     virtual_card: Insert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: timedelta, chosen: dict[str, Any]
