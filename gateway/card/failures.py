@@ -12,6 +12,7 @@ from gateway.errors import Deferred, Refused, Scope, Trouble
 
 NO_SERVICE, NO_READER = "CPS-NO-SERVICE", "CPS-NO-READER"
 ABSENT, REMOVED, RESET, MUTE = "CPS-ABSENT", "CPS-REMOVED", "CPS-RESET", "CPS-MUTE"
+BUSY, ACCESS = "CPS-BUSY", "CPS-ACCESS"
 
 _SERVICE = (Deferred, NO_SERVICE, "Le service des lecteurs de cartes (pcscd) ne répond pas.")
 _READER = (Deferred, NO_READER, "Aucun lecteur de cartes n'est branché.")
@@ -39,13 +40,13 @@ FAILURES: Mapping[int, tuple[type[Refused] | type[Deferred], str, str]] = {
         RESET,
         "Un autre programme a remis la carte à zéro : il faut refaire le code.",
     ),  # W_RESET_CARD
-    0x8010000B: (Deferred, "CPS-BUSY", "Un autre programme garde la carte pour lui."),  # E_SHARING_VIOLATION
+    0x8010000B: (Deferred, BUSY, "Un autre programme garde la carte pour lui."),  # E_SHARING_VIOLATION
     UNRESPONSIVE: _MUTE,
     0x80100067: _MUTE,  # W_UNPOWERED_CARD
     0x8010000F: (Refused, "CPS-FOREIGN", "La carte dans le lecteur n'est pas une carte CPS."),  # E_PROTO_MISMATCH
     0x8010006A: (
         Refused,
-        "CPS-ACCESS",
+        ACCESS,
         "Le système refuse l'accès au lecteur de cartes (polkit).",
     ),  # W_SECURITY_VIOLATION
 }

@@ -32,7 +32,7 @@ from gateway.errors import Deferred, Refused, Scope, Trouble
 REFUSED_REST_S = 5.0
 """Seconds after which a card that answered nonsense is asked again: it may have been disturbed."""
 
-_READING = Condition("absent", "CPS-READING", "La carte est en cours de lecture.")
+_READING = Condition("reading", "CPS-READING", "La carte est en cours de lecture.")
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,11 @@ class Place:
         if self._turn.locked() or self._signing or self._ended or self._office.stop.is_set():
             return
         async with self._turn:
-            if self._changed or self._outdated():
-                self._changed = False
+            changed, self._changed = self._changed, False
+            if changed or self._outdated():
                 await self.forget()
+            if changed and self.slot.atr:
+                await self._tell(_READING)
             await self._look()
             items = self.waiting()
             if self._kept_until is not None and items:

@@ -17,6 +17,7 @@ from card_bench import DOCTOR, NURSE, InsertedCard, Pcscd
 from card_service import ITEMS, Running, check, told
 from development_pki import Pki
 from pin_scan import CODE, WRONG
+from smartcard import scard
 
 from gateway.card.client import UnlockClient
 
@@ -278,6 +279,37 @@ def test_a_disturbed_answer_does_not_last(
 
     async def story(service: Running) -> None:
         assert (await service.state("locked"))["tries"] == 3
+
+    told(tmp_path, story)
+
+
+def test_a_card_that_another_program_keeps_is_not_said_to_be_missing(virtual_card: Insert, tmp_path: Path) -> None:
+    virtual_card()
+    _, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
+    _, handle, _ = scard.SCardConnect(
+        context, "Virtual PCD 00 00", scard.SCARD_SHARE_EXCLUSIVE, scard.SCARD_PROTOCOL_T0
+    )
+
+    async def story(service: Running) -> None:
+        card = await service.state("busy")
+        assert card["code"] == "CPS-BUSY"
+        assert (await service.open())["code"] in ("CPS-BUSY", "CPS-EMPTY")
+        scard.SCardDisconnect(handle, scard.SCARD_LEAVE_CARD)
+        assert (await service.state("locked"))["tries"] == 3
+
+    told(tmp_path, story)
+    scard.SCardReleaseContext(context)
+
+
+def test_a_card_that_is_being_read_is_not_said_to_be_missing(virtual_card: Insert, tmp_path: Path) -> None:
+    async def story(service: Running) -> None:
+        await service.state("absent")
+        await asyncio.to_thread(virtual_card, "--delay-ms", "20")
+        await service.state("reading")
+        states = set()
+        while "locked" not in states:
+            states.add((await service.unlock.pending())["card"]["state"])
+        assert states == {"reading", "locked"}
 
     told(tmp_path, story)
 

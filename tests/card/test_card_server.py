@@ -229,8 +229,8 @@ def test_long_poll(virtual_card: Insert, pcscd: Pcscd, tmp_path: Path) -> None:
         assert time.monotonic() - begun >= 0.6, "without news it waits"
         waiting = asyncio.create_task(service.card.offer([], 10.0))
         virtual_card()
-        answer = await asyncio.wait_for(waiting, 5)
-        assert answer["card"]["state"] == "locked"
+        assert (await asyncio.wait_for(waiting, 5))["card"]["state"] == "reading"
+        assert (await asyncio.wait_for(service.card.offer([], 10.0), 5))["card"]["state"] == "locked"
 
     told(tmp_path, story)
 
