@@ -95,6 +95,13 @@ class Place:
         """The policy of this card's holder."""
         return self._office.settings.policy_of(self.sight.identifier if self.sight else None)
 
+    @property
+    def until(self) -> str | None:
+        """The hour, HH:MM, until which a code given now serves at most; None: for what it signs at once."""
+        if self.sight is None or self.sight.pad:
+            return None
+        return self._office.settings.keeps_until(self.sight.identifier, _now())
+
     def waiting(self) -> tuple[Item, ...]:
         """What the next code given to this card signs."""
         return self._office.pending.waiting(self.sight.identifier if self.sight else None, self.policy.each)

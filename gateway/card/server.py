@@ -9,7 +9,8 @@
     {"op": "confirm", "fichiers": […]} → {"ok": true}
 ``unlock.sock`` (status's)
     {"op": "pending"} → {"card", "root", "items": [{fichier, count, total, lots, emitter, holders}], "policy",
-        "cards": [{"card", "root", "items", "policy"}]}: what the first card would sign, and what each would
+        "until", "cards": [{"card", "root", "items", "policy", "until"}]}: what the first card would sign, and what each
+        would; "until": HH:MM where a code given now would be kept for what comes later, else null
     {"op": "unlock" | "unlock-last-try", "pin", "root", "card": serial's last four digits|null}
         → {"ok": true} once the card has taken the code; an empty "pin" is typed on the reader's own keys
     {"op": "forget"} → {"ok": true}
@@ -129,18 +130,21 @@ class _Talk:
         return {"ok": True}
 
     async def pending(self, _: _Plain) -> Answer:
-        cards = [self._view(place.condition, place.waiting(), place.policy) for place in self._signer.cards]
+        cards = [
+            self._view(place.condition, place.waiting(), place.policy, place.until) for place in self._signer.cards
+        ]
         nobody = self._view(
-            self._signer.condition, self._signer.pending.unsigned(), self._signer.settings.policy_of(None)
+            self._signer.condition, self._signer.pending.unsigned(), self._signer.settings.policy_of(None), None
         )
         return {**(cards[0] if cards else nobody), "cards": cards}
 
-    def _view(self, condition: Condition, items: tuple[Item, ...], policy: Policy) -> Answer:
+    def _view(self, condition: Condition, items: tuple[Item, ...], policy: Policy, until: str | None) -> Answer:
         return {
             "card": asdict(condition),
             "root": self._signer.pending.show(items).hex(),
             "items": [_shown(item) for item in items],
             "policy": policy.words,
+            "until": until,
         }
 
     async def unlock(self, request: _Unlock) -> Answer:

@@ -90,6 +90,14 @@ class CardSettings:
             return None
         return hours[4]
 
+    def keeps_until(self, holder: str | None, now: datetime) -> str | None:
+        """The hour, HH:MM, until which a code that ``holder`` gives at ``now`` is kept at most; None: not at all."""
+        end = self.policy_of(holder).ends(now)
+        if end is None or self.closed_since(now) is not None:
+            return None
+        hours = _HOURS.fullmatch(self.hours)
+        return min(f"{end:%H:%M}", hours[4] if hours else "24:00")
+
 
 def _wrong(name: str, value: str, why: str) -> Refused:
     return Refused("CPS-POLICY", f"[card] {name} : « {value} » n'est {why}.", Scope.BOX)

@@ -368,6 +368,7 @@ def test_when_a_kept_code_is_forgotten(
     async def story(service: Running) -> None:
         await service.card.offer(ITEMS[:1], 0.0)
         await service.state("locked")
+        assert (await service.unlock.pending())["until"] == min("12:30", chosen.get("hours", "12:30")[-5:])
         assert await service.open() == {"ok": True}
         await service.offered(ITEMS[:1], "fichier-0")
         await service.state("ready")

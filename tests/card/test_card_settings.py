@@ -102,6 +102,22 @@ def test_settings_out_of_form_are_refused(wrong: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("policy", "hours", "until"),
+    [
+        ("this-batch", "", None),
+        ("each", "", None),
+        ("until 18:30", "", "18:30"),
+        ("until 12:00", "", None),
+        ("until 18:30", "08:00-17:45", "17:45"),
+        ("until 18:30", "08:00-20:00", "18:30"),
+        ("until 18:30", "13:00-20:00", None),
+    ],
+)
+def test_until_when_a_code_is_kept(policy: str, hours: str, until: str | None) -> None:
+    assert CardSettings(policy, hours=hours).keeps_until("99900000011", NOON) == until
+
+
+@pytest.mark.parametrize(
     ("hours", "at", "closed"),
     [
         ("", "03:00", None),
