@@ -139,16 +139,18 @@ class Cps:
         if not status.done:
             raise pinpad.trouble(status.value) or status.trouble(pin.label or "Code porteur")
 
-    def change_pin(self, pin: pkcs15.PinEntry, old: bytes, new: bytes) -> None:
+    def change_pin(self, pin: pkcs15.PinEntry, old: bytes, new: bytes, last_try: bool = False) -> None:
         """Replace the code; Refused as for ``verify``."""
         _check_form(pin, new)
-        self.verify(pin, old)
+        self.verify(pin, old, last_try)
         self._channel.ask(Apdu(0x00, 0x24, 0x00, pin.reference, old + new), "Changement du code porteur")
 
-    def unblock(self, pin: pkcs15.PinEntry, puk: pkcs15.PinEntry, code: bytes, new: bytes) -> None:
+    def unblock(
+        self, pin: pkcs15.PinEntry, puk: pkcs15.PinEntry, code: bytes, new: bytes, last_try: bool = False
+    ) -> None:
         """Give a blocked card the code ``new``, by the unblocking code; Refused as for ``verify``."""
         _check_form(pin, new)
-        self.verify(puk, code)
+        self.verify(puk, code, last_try)
         self._channel.ask(Apdu(0x00, 0x2C, 0x02, pin.reference, new), "Déblocage du code porteur")
 
     def data_objects(self) -> tuple[pkcs15.DataEntry, ...]:

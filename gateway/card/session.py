@@ -23,7 +23,7 @@ from asn1crypto import x509
 
 from gateway.card.apdu import PIN_NEEDED
 from gateway.card.cps import Contents, Cps
-from gateway.card.failures import ABSENT, UNRESPONSIVE, failure
+from gateway.card.failures import ABSENT, NO_READER, UNRESPONSIVE, failure
 from gateway.card.holder import holder
 from gateway.card.models import model
 from gateway.card.pin import Pin
@@ -153,7 +153,7 @@ class Cards:
         return self._readers.look()
 
     def look(self, reset: bool = False, reader: str | None = None) -> Sight:
-        """The CPS in ``reader`` (None: in any); Refused where another card lies there, Deferred where none or no
+        """The CPS in ``reader`` (None: the only one); Refused where another card lies there, Deferred where none or no
         reader does.  ``reset`` after a failure: a card that is still there might still know its code."""
         with self._held(reset, reader) as (connection, cps):
             contents = self._read(cps)
@@ -161,7 +161,7 @@ class Cards:
 
     @contextmanager
     def card(self, reset: bool, reader: str | None = None) -> Iterator[Cps]:
-        """The CPS in ``reader`` (None: in any), held alone; ``reset`` it at the end where a code is offered to it."""
+        """The CPS in ``reader`` (None: the only one), held alone; ``reset`` it at the end where it is given a code."""
         with self._held(reset, reader) as (_, cps):
             yield cps
 
@@ -204,8 +204,7 @@ class Cards:
             connection.leave(reset)
 
     def _connect(self, reader: str | None) -> tuple[Connection, Cps]:
-        slots = self.slots()
-        slot = _chosen(slots if reader is None else tuple(slot for slot in slots if slot.reader == reader))
+        slot = _chosen(tuple(slot for slot in self.slots() if reader in (None, slot.reader)), reader)
         connection = self._readers.connect(slot.reader)
         transmit = traced(connection.transmit, self._write) if self._write else connection.transmit
         try:
@@ -232,17 +231,25 @@ def _entry(connection: Connection, cps: Cps, contents: Contents, pin: Pin) -> Ca
     return lambda last_try: cps.verify_on_pad(contents.pin, partial(connection.control, order), last_try)
 
 
-def _chosen(slots: tuple[Slot, ...]) -> Slot:
-    """The reader with a CPS3; where there is none, the Trouble that names what is there instead."""
+def _chosen(slots: tuple[Slot, ...], reader: str | None) -> Slot:
+    """The slot with a CPS3 among those of ``reader`` (None: all); Refused(CPS-WHICH) where there are several, and
+    where there is none the Trouble that names what is there instead."""
+    if not slots:
+        raise Deferred(NO_READER, f"Aucun lecteur ne s'appelle « {reader} ».", Scope.CARD)
+    there: list[Slot] = []
     found: list[Trouble] = []
     for slot in slots:
         try:
             if slot.atr:
                 model(slot.atr)
-                return slot
+                there.append(slot)
             found += [failure(UNRESPONSIVE)] if slot.atr == b"" else []
         except Refused as refused:
             found.append(refused)
+    if len(there) > 1:
+        raise Refused("CPS-WHICH", "Plusieurs cartes CPS sont là : dites quel lecteur (--reader).", Scope.CARD)
+    if there:
+        return there[0]
     if found:
         raise found[0]
     raise Deferred(ABSENT, "Aucune carte dans le lecteur : insérez la carte CPS.", Scope.CARD)
