@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gateway.card import memory
+from gateway.card.failures import COPY
 from gateway.card.pin import Pin
 from gateway.card.reader import Readers
 from gateway.errors import Refused, Scope, Trouble
@@ -74,7 +75,12 @@ class Hand:
         from gateway.card.proof import item_of
 
         assert self._session is not None
-        return _signed(self._session.sign(item_of(item)))
+        try:
+            return _signed(self._session.sign(item_of(item)))
+        except Refused as refused:
+            if refused.code == COPY:  # or its certificate was disturbed when it was read
+                self._cards.drop(self._session.contents.serial)
+            raise
 
     def close(self, keep: bool) -> None:
         """End the session; keep its code where the policy says so."""

@@ -8,11 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.card.apdu import PIN_BLOCKED
-from gateway.card.failures import ABSENT, ACCESS, BUSY, MUTE, NO_READER, NO_SERVICE, REMOVED
+from gateway.card.failures import ABSENT, ACCESS, BUSY, COPY, MUTE, NO_READER, NO_SERVICE, REMOVED
 from gateway.card.guard import HUNG
 from gateway.errors import Refused, Trouble
-
-COPY = "CPS-COPY"
 
 STATES = {
     NO_SERVICE: "no-service",

@@ -19,12 +19,10 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TypeVar
 
-from asn1crypto import x509
-
 from gateway.card.apdu import PIN_NEEDED
+from gateway.card.certificate import check_readable, holder, valid_until
 from gateway.card.cps import Contents, Cps
 from gateway.card.failures import ABSENT, NO_READER, UNRESPONSIVE, failure
-from gateway.card.holder import holder
 from gateway.card.models import model
 from gateway.card.pin import Pin
 from gateway.card.proof import Item, digest_info, proof_message
@@ -56,9 +54,7 @@ class Sight:
     @cached_property
     def valid_until(self) -> datetime:
         """When the first of the card's two certificates ends."""
-        held = (self.contents.signature, self.contents.authentication)
-        ends: list[datetime] = [x509.Certificate.load(each.certificate).not_valid_after for each in held]
-        return min(ends)
+        return min(map(valid_until, self.contents.certificates))
 
 
 @dataclass(frozen=True)
@@ -191,6 +187,10 @@ class Cards:
             raise
         return Session(connection, cps, contents, pin, enter, box_id, policy, root)
 
+    def drop(self, serial: str) -> None:
+        """Read the card of this number anew when it is next seen."""
+        self._contents.pop(serial, None)
+
     def close(self) -> None:
         """Leave pcscd."""
         self._readers.close()
@@ -217,7 +217,10 @@ class Cards:
     def _read(self, cps: Cps) -> Contents:
         serial = cps.serial()
         if serial not in self._contents:
-            self._contents[serial] = cps.contents()
+            contents = cps.contents()
+            for certificate in contents.certificates:
+                check_readable(certificate)  # what was disturbed on its way is read again, not kept
+            self._contents[serial] = contents
         return self._contents[serial]
 
 
