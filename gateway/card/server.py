@@ -45,7 +45,7 @@ from gateway.formats.holder import IDENTIFIER
 
 LONGEST_WAIT = 60.0
 LARGEST_NUMBER = 10**15
-MOST_SIGNED = 64
+MOST_SIGNED = 256
 """Signatures in one answer, of some 8 kB each; more come with the next."""
 _REQUEST = "La demande à la carte"
 
