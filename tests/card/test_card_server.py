@@ -298,7 +298,7 @@ def test_an_answer_without_end_is_none(tmp_path: Path) -> None:
 
 
 def test_a_slow_card_says_that_it_lives(virtual_card: Insert, tmp_path: Path) -> None:
-    virtual_card("--delay-ms", "15")
+    virtual_card("--delay-ms", "50")
 
     async def story(service: Running) -> None:
         await service.state("locked")
