@@ -20,7 +20,7 @@ _READER = (Deferred, NO_READER, "Aucun lecteur de cartes n'est branché.")
 _GONE = (Deferred, REMOVED, "La carte a été retirée du lecteur.")
 _MUTE = (Deferred, MUTE, "La carte dans le lecteur est muette : vérifiez son sens.")
 
-NO_READERS, UNRESPONSIVE = 0x8010002E, 0x80100066
+UNKNOWN_READER, NO_READERS, UNRESPONSIVE = 0x80100009, 0x8010002E, 0x80100066
 
 FAILURES: Mapping[int, tuple[type[Refused] | type[Deferred], str, str]] = {
     0x80100001: _SERVICE,  # F_INTERNAL_ERROR
@@ -28,7 +28,7 @@ FAILURES: Mapping[int, tuple[type[Refused] | type[Deferred], str, str]] = {
     0x80100013: _SERVICE,  # F_COMM_ERROR
     0x8010001D: _SERVICE,  # E_NO_SERVICE
     0x8010001E: _SERVICE,  # E_SERVICE_STOPPED
-    0x80100009: _READER,  # E_UNKNOWN_READER
+    UNKNOWN_READER: _READER,  # E_UNKNOWN_READER
     0x80100017: _READER,  # E_READER_UNAVAILABLE
     NO_READERS: _READER,  # E_NO_READERS_AVAILABLE
     0x8010000C: (Deferred, ABSENT, "Aucune carte dans le lecteur."),  # E_NO_SMARTCARD
