@@ -7,6 +7,7 @@ signed once, no try of the code lost.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import random
 import subprocess
@@ -197,7 +198,7 @@ def faulty(path: Path, fault: dict[str, Any]) -> tuple[str, ...]:
 
 
 def test_pulled_at_every_command(
-    virtual_card: Insert, pcscd: Pcscd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    virtual_card: Insert, pcscd: Pcscd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pki: Pki
 ) -> None:
     """Two readers at once; in one the command struck is lost, in the other only its answer.
 
@@ -216,7 +217,11 @@ def test_pulled_at_every_command(
             options = faulty(tmp_path / name, {**PULLED, "after": second})
             cards.append(virtual_card(*options, name=name, second=second))
         await insist(service, [hers, his])
-        check(await service.offered([hers, his], "fichier-0", "fichier-1"), [hers, his])
+        answer = await service.offered([hers, his], "fichier-0", "fichier-1")
+        check(answer, [hers, his])
+        doctor, nurse = (pki.certificate(f"practitioners/{name}/sig") for name in (DOCTOR, NURSE))
+        by = {signed["fichier"]: base64.b64decode(signed["certificate"]) for signed in answer["signed"]}
+        assert by == {"fichier-0": doctor, "fichier-1": nurse}, "nobody signed what is another's"
 
     told(tmp_path, story)
     for card, name, lost in zip(cards, (DOCTOR, NURSE), (0, 3), strict=True):
