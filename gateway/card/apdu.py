@@ -2,7 +2,8 @@
 
 Duty: turn a command into the TPDUs that T=0 wants (ISO 7816-3 §10, ISO 7816-4 §5): a command that sends and
 awaits data goes out *without* Le; 61xx is followed by GET RESPONSE, 6Cxx by the same command with the right
-length; more than 255 bytes go out as a chain.  What a status word means is one row of ``STATUS``.
+length (never one that carries data: a code would be offered twice); more than 255 bytes go out as a chain.  What a
+status word means is one row of ``STATUS``.
 
 It deliberately knows neither the CPS nor the reader: bytes go through a ``Transmit`` function.
 """
@@ -122,7 +123,7 @@ class Channel:
             if not answer.status.done:
                 return answer
         answer = self._tpdu(last.tpdu())
-        if answer.status.value >> 8 == 0x6C:
+        if answer.status.value >> 8 == 0x6C and not last.data:
             answer = self._tpdu(replace(last, awaited=answer.status.value & 0xFF).tpdu())
         return self._collect(command, answer)
 

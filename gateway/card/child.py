@@ -4,8 +4,9 @@
     python -m gateway.card.child sign     one card: read it, take its code, sign
 
 Duty: one JSON line asked on descriptor 0, one answered there: ``{"act", …}``, then ``{"done": …}`` or
-``{"trouble": [kind, code, text]}``.  The code porteur lives here and nowhere else for longer than a request; it
-dies with this process, and the card, let go by a process that dies, is reset by pcscd.
+``{"trouble": [kind, code, text]}``; before it ``{}`` for each command that the card answered.  The code porteur lives
+here and nowhere else for longer than a request; it dies with this process, and the card, let go by a process that
+dies, is reset by pcscd.
 
 Rules: only ``guard`` starts it; it ends when the line does, or with its parent; no dump of it is ever written.
 Anything that is not a Trouble ends it: the guard says so and starts another.
@@ -21,6 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gateway.card import memory
+from gateway.card.failures import COPY
 from gateway.card.pin import Pin
 from gateway.card.reader import Readers
 from gateway.errors import Refused, Scope, Trouble
@@ -74,7 +76,12 @@ class Hand:
         from gateway.card.proof import item_of
 
         assert self._session is not None
-        return _signed(self._session.sign(item_of(item)))
+        try:
+            return _signed(self._session.sign(item_of(item)))
+        except Refused as refused:
+            if refused.code == COPY:  # or its certificate was disturbed when it was read
+                self._cards.drop(self._session.contents.serial)
+            raise
 
     def close(self, keep: bool) -> None:
         """End the session; keep its code where the policy says so."""
@@ -99,7 +106,7 @@ class Hand:
         }  # fmt: skip
 
 
-def look_acts() -> Acts:
+def look_acts(_: Callable[[object], None]) -> Acts:
     """The readers alone: this process loads nothing that reads a card."""
     readers = Readers()
 
@@ -109,14 +116,14 @@ def look_acts() -> Acts:
     return {"slots": slots}
 
 
-def sign_acts() -> Acts:
-    """All that may be asked about one card."""
+def sign_acts(say: Callable[[object], None]) -> Acts:
+    """All that may be asked about one card, which gives a sign of life with each command that it answers."""
     from gateway.card.session import Cards
 
-    return Hand(Cards(Readers())).acts()
+    return Hand(Cards(Readers(), lambda _: say({}))).acts()
 
 
-PARTS: Mapping[str, Callable[[], Acts]] = {"look": look_acts, "sign": sign_acts}
+PARTS: Mapping[str, Callable[[Callable[[object], None]], Acts]] = {"look": look_acts, "sign": sign_acts}
 
 
 def answer(acts: Acts, request: dict[str, Any]) -> dict[str, Any]:
@@ -131,11 +138,15 @@ def main() -> None:
     """Answer until the other end is closed."""
     memory.seal()
     memory.die_with_parent()
-    acts = PARTS[sys.argv[1]]()
     stream = socket.socket(fileno=0).makefile("rwb")  # closed by the end alone, after a bug has told its story
-    for request in stream:
-        stream.write(json.dumps(answer(acts, json.loads(request))).encode() + b"\n")
+
+    def say(told: object) -> None:
+        stream.write(json.dumps(told).encode() + b"\n")
         stream.flush()
+
+    acts = PARTS[sys.argv[1]](say)
+    for request in stream:
+        say(answer(acts, json.loads(request)))
 
 
 def _signed(signed: Signed) -> dict[str, Any]:

@@ -19,12 +19,11 @@ from typing import Any
 from gateway.card.proof import Item
 from gateway.errors import Deferred, Refused, Scope
 
-LONGEST_LINE = 1 << 20
-"""Bytes of one request or answer."""
+LONGEST_LINE = 4 << 20
+"""Bytes of one request or answer: some thousand fichiers, seen by two cards."""
 
 SLACK = 20.0
 """Seconds beyond the wait asked for after which the service is taken for dead: one command of a slow card, and more."""
-
 
 TAKING, TYPING = 25.0, 60.0
 """Seconds more that a code may take: behind a card that does not answer; typed on the reader's own keys."""
@@ -51,7 +50,7 @@ class _Client:
             try:
                 async with asyncio.timeout(wait + SLACK):
                     return await self._exchange(request)
-            except (OSError, EOFError, ValueError, TimeoutError):
+            except (OSError, EOFError, ValueError, TimeoutError, asyncio.LimitOverrunError):
                 await self.close()
                 raise Deferred("CPS-SERVICE", "Le service de la carte ne répond pas.", Scope.CARD) from None
             except asyncio.CancelledError:

@@ -8,28 +8,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.card.apdu import PIN_BLOCKED
-from gateway.card.failures import ABSENT, MUTE, NO_READER, NO_SERVICE, REMOVED
-from gateway.card.guard import BROKEN, HUNG
+from gateway.card.failures import ABSENT, ACCESS, BUSY, COPY, MUTE, NO_READER, NO_SERVICE, REMOVED
+from gateway.card.guard import HUNG
 from gateway.errors import Refused, Trouble
-
-COPY = "CPS-COPY"
 
 STATES = {
     NO_SERVICE: "no-service",
+    ACCESS: "no-service",
     NO_READER: "no-reader",
     ABSENT: "absent",
     REMOVED: "absent",
+    BUSY: "busy",
     MUTE: "foreign",
     PIN_BLOCKED: "blocked",
-    HUNG: "trouble",
-    BROKEN: "trouble",
 }
-"""The card's state by the code of what went wrong; any other Refused is "foreign", any other Deferred "absent"."""
+"""The card's state by the code of what went wrong; any other Refused is "foreign", any other Deferred "trouble"."""
 
 STOPS = {COPY: "foreign", HUNG: "trouble"}
 """What bars a card that lies in the reader from any code: until it is taken out, or answers again."""
 
-RANKS = ("signing", "ready", "locked", "left", "blocked", "trouble", "foreign", "absent", "no-reader", "no-service")
+RANKS = (
+    "signing", "ready", "locked", "left", "reading", "blocked", "busy", "trouble", "foreign", "absent", "no-reader",
+    "no-service",
+)  # fmt: skip
 """Of several cards the first by this order is the one that is spoken of where only one can be."""
 
 
@@ -51,5 +52,5 @@ class Condition:
 
 def condition_of(trouble: Trouble) -> Condition:
     """The condition that ``trouble`` puts the card in."""
-    state = STATES.get(trouble.code, "foreign" if isinstance(trouble, Refused) else "absent")
+    state = STATES.get(trouble.code, "foreign" if isinstance(trouble, Refused) else "trouble")
     return Condition(state, trouble.code, trouble.text)

@@ -32,7 +32,9 @@ _MF = bytes.fromhex("3F00")
 _EF_SN = bytes.fromhex("3F00D003")
 _EF_ODF = bytes.fromhex("5031")
 _CONTACT = bytes.fromhex("E828BD080F8025000001FF0010")
-_MOST_READ = 0xE7
+
+MOST_READ = 0xE7
+"""Bytes asked for at once, as the official library does."""
 
 _RSA_PKCS1, _HASH_SHA256, _SIGN_SHA256 = 0x02, 0x40, 0x42
 """Algorithm references of IAS-ECC; the official library sends these whatever TokenInfo says."""
@@ -59,6 +61,11 @@ class Contents:
     puk: pkcs15.PinEntry | None
     authentication: Credential
     signature: Credential
+
+    @property
+    def certificates(self) -> tuple[bytes, bytes]:
+        """Both certificates, the signature key's first."""
+        return self.signature.certificate, self.authentication.certificate
 
 
 def luhn(digits: str) -> bool:
@@ -139,16 +146,18 @@ class Cps:
         if not status.done:
             raise pinpad.trouble(status.value) or status.trouble(pin.label or "Code porteur")
 
-    def change_pin(self, pin: pkcs15.PinEntry, old: bytes, new: bytes) -> None:
+    def change_pin(self, pin: pkcs15.PinEntry, old: bytes, new: bytes, last_try: bool = False) -> None:
         """Replace the code; Refused as for ``verify``."""
         _check_form(pin, new)
-        self.verify(pin, old)
+        self.verify(pin, old, last_try)
         self._channel.ask(Apdu(0x00, 0x24, 0x00, pin.reference, old + new), "Changement du code porteur")
 
-    def unblock(self, pin: pkcs15.PinEntry, puk: pkcs15.PinEntry, code: bytes, new: bytes) -> None:
+    def unblock(
+        self, pin: pkcs15.PinEntry, puk: pkcs15.PinEntry, code: bytes, new: bytes, last_try: bool = False
+    ) -> None:
         """Give a blocked card the code ``new``, by the unblocking code; Refused as for ``verify``."""
         _check_form(pin, new)
-        self.verify(puk, code)
+        self.verify(puk, code, last_try)
         self._channel.ask(Apdu(0x00, 0x2C, 0x02, pin.reference, new), "Déblocage du code porteur")
 
     def data_objects(self) -> tuple[pkcs15.DataEntry, ...]:
@@ -226,7 +235,7 @@ class Cps:
         size = int.from_bytes(tlv.find(fcp, 0x62, 0x80), "big")
         data = b""
         while len(data) < size:
-            wanted = min(_MOST_READ, size - len(data))
+            wanted = min(MOST_READ, size - len(data))
             offset = len(data).to_bytes(2, "big")
             part = self._channel.ask(Apdu(0x00, 0xB0, offset[0], offset[1], awaited=wanted), act)
             if not part:

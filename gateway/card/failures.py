@@ -12,13 +12,15 @@ from gateway.errors import Deferred, Refused, Scope, Trouble
 
 NO_SERVICE, NO_READER = "CPS-NO-SERVICE", "CPS-NO-READER"
 ABSENT, REMOVED, RESET, MUTE = "CPS-ABSENT", "CPS-REMOVED", "CPS-RESET", "CPS-MUTE"
+COPY = "CPS-COPY"
+BUSY, ACCESS = "CPS-BUSY", "CPS-ACCESS"
 
 _SERVICE = (Deferred, NO_SERVICE, "Le service des lecteurs de cartes (pcscd) ne répond pas.")
 _READER = (Deferred, NO_READER, "Aucun lecteur de cartes n'est branché.")
 _GONE = (Deferred, REMOVED, "La carte a été retirée du lecteur.")
 _MUTE = (Deferred, MUTE, "La carte dans le lecteur est muette : vérifiez son sens.")
 
-NO_READERS, UNRESPONSIVE = 0x8010002E, 0x80100066
+UNKNOWN_READER, NO_READERS, UNRESPONSIVE = 0x80100009, 0x8010002E, 0x80100066
 
 FAILURES: Mapping[int, tuple[type[Refused] | type[Deferred], str, str]] = {
     0x80100001: _SERVICE,  # F_INTERNAL_ERROR
@@ -26,7 +28,7 @@ FAILURES: Mapping[int, tuple[type[Refused] | type[Deferred], str, str]] = {
     0x80100013: _SERVICE,  # F_COMM_ERROR
     0x8010001D: _SERVICE,  # E_NO_SERVICE
     0x8010001E: _SERVICE,  # E_SERVICE_STOPPED
-    0x80100009: _READER,  # E_UNKNOWN_READER
+    UNKNOWN_READER: _READER,  # E_UNKNOWN_READER
     0x80100017: _READER,  # E_READER_UNAVAILABLE
     NO_READERS: _READER,  # E_NO_READERS_AVAILABLE
     0x8010000C: (Deferred, ABSENT, "Aucune carte dans le lecteur."),  # E_NO_SMARTCARD
@@ -39,13 +41,13 @@ FAILURES: Mapping[int, tuple[type[Refused] | type[Deferred], str, str]] = {
         RESET,
         "Un autre programme a remis la carte à zéro : il faut refaire le code.",
     ),  # W_RESET_CARD
-    0x8010000B: (Deferred, "CPS-BUSY", "Un autre programme garde la carte pour lui."),  # E_SHARING_VIOLATION
+    0x8010000B: (Deferred, BUSY, "Un autre programme garde la carte pour lui."),  # E_SHARING_VIOLATION
     UNRESPONSIVE: _MUTE,
     0x80100067: _MUTE,  # W_UNPOWERED_CARD
     0x8010000F: (Refused, "CPS-FOREIGN", "La carte dans le lecteur n'est pas une carte CPS."),  # E_PROTO_MISMATCH
     0x8010006A: (
         Refused,
-        "CPS-ACCESS",
+        ACCESS,
         "Le système refuse l'accès au lecteur de cartes (polkit).",
     ),  # W_SECURITY_VIOLATION
 }

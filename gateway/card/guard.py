@@ -1,7 +1,8 @@
 """The service's end of a child that speaks to a reader: every call has its time, and a child that overruns it dies.
 
 Duty: start ``gateway.card.child`` when it is first needed, ask it one thing at a time, and end it when it does not
-answer in time, dies, or answers nonsense; the next question starts another.  A code that the child kept is gone with
+answer in time, dies, or answers nonsense; the next question starts another.  A card that is slow but answers each
+command has its time anew with each, up to a limit.  A code that the child kept is gone with
 it, and the card with the transaction that it held.
 
 It deliberately knows nothing of what is asked.
@@ -22,6 +23,9 @@ from gateway.errors import Deferred, Refused, Scope, Trouble
 
 HUNG, BROKEN = "CPS-HUNG", "CPS-CHILD"
 
+MOST_PATIENCE = 6
+"""How many times its patience an answer may take where the card goes on answering commands."""
+
 _LONGEST_LINE = 1 << 20
 _PASSED = ("PCSCLITE_CSOCK_NAME",)
 """The only variables that a child inherits: where pcscd is."""
@@ -33,12 +37,13 @@ class Guard:
     """One child of the ``part`` "look" or "sign", for one event loop; a question waits for the one before it."""
 
     def __init__(self, part: str, patience: float) -> None:
-        """``patience``: seconds that an answer may take, the start of the child included."""
+        """``patience``: seconds that one command may take, the start of the child included."""
         self._part = part
         self._patience = patience
         self._process: subprocess.Popen[bytes] | None = None
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._turn = asyncio.Lock()
+        self._over = False
 
     @property
     def running(self) -> bool:
@@ -49,8 +54,8 @@ class Guard:
         """What the child answers; its own Trouble, or Deferred(CPS-HUNG | CPS-CHILD).  ``more``: a person's seconds."""
         async with self._turn:
             try:
-                async with asyncio.timeout(self._patience + more):
-                    reply = await self._exchange({"act": act, **what})
+                async with asyncio.timeout(self._patience + more) as limit:
+                    reply = await self._exchange({"act": act, **what}, limit, more)
             except TimeoutError:
                 self.end()
                 text = (
@@ -65,8 +70,9 @@ class Guard:
                 raise
         return _read(reply)
 
-    def end(self) -> None:
-        """Kill the child; what it knew is gone."""
+    def end(self, for_good: bool = False) -> None:
+        """Kill the child; what it knew is gone.  ``for_good``: no question starts another."""
+        self._over = self._over or for_good
         if self._process is None:
             return
         process, self._process = self._process, None
@@ -78,14 +84,21 @@ class Guard:
             with suppress(RuntimeError):  # the loop may be gone already
                 writer.close()
 
-    async def _exchange(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def _exchange(self, request: dict[str, Any], limit: asyncio.Timeout, more: float) -> dict[str, Any]:
+        clock = asyncio.get_running_loop().time
+        last = clock() + MOST_PATIENCE * self._patience + more
         reader, writer = self._streams or await self._start()
         writer.write(json.dumps(request).encode() + b"\n")
         await writer.drain()
-        reply: dict[str, Any] = json.loads(await reader.readuntil(b"\n"))
+        reply: dict[str, Any] = {}
+        while not reply:
+            reply = json.loads(await reader.readuntil(b"\n"))
+            limit.reschedule(min(last, clock() + self._patience + more))
         return reply
 
     async def _start(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._over:
+            raise EOFError
         self._process, line = _child(self._part)
         self._streams = await asyncio.open_unix_connection(sock=line, limit=_LONGEST_LINE)
         return self._streams

@@ -18,11 +18,6 @@ class Pin:
     def __repr__(self) -> str:
         return "Pin(****)"
 
-    @property
-    def known(self) -> bool:
-        """Whether the digits are still there."""
-        return any(self.digits)
-
     def forget(self) -> None:
         """Write zeros over the digits."""
         self.digits[:] = bytes(len(self.digits))

@@ -32,7 +32,7 @@ from gateway.errors import Deferred, Refused, Scope, Trouble
 REFUSED_REST_S = 5.0
 """Seconds after which a card that answered nonsense is asked again: it may have been disturbed."""
 
-_READING = Condition("absent", "CPS-READING", "La carte est en cours de lecture.")
+_READING = Condition("reading", "CPS-READING", "La carte est en cours de lecture.")
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,13 @@ class Place:
         """The policy of this card's holder."""
         return self._office.settings.policy_of(self.sight.identifier if self.sight else None)
 
+    @property
+    def until(self) -> str | None:
+        """The hour, HH:MM, until which a code given now serves at most; None: for what it signs at once."""
+        if self.sight is None or self.sight.pad:
+            return None
+        return self._office.settings.keeps_until(self.sight.identifier, _now())
+
     def waiting(self) -> tuple[Item, ...]:
         """What the next code given to this card signs."""
         return self._office.pending.waiting(self.sight.identifier if self.sight else None, self.policy.each)
@@ -110,9 +117,11 @@ class Place:
         if self._turn.locked() or self._signing or self._ended or self._office.stop.is_set():
             return
         async with self._turn:
-            if self._changed or self._outdated():
-                self._changed = False
+            changed, self._changed = self._changed, False
+            if changed or self._outdated():
                 await self.forget()
+            if changed and self.slot.atr:
+                await self._tell(_READING)
             await self._look()
             items = self.waiting()
             if self._kept_until is not None and items:
@@ -144,7 +153,7 @@ class Place:
     def end(self) -> None:
         """The reader is gone or the service ends: so does the child, with all it knows."""
         self._kept_until, self._ended = None, True
-        self._guard.end()
+        self._guard.end(for_good=True)
 
     def stop(self) -> None:
         """The service stops: a signature in hand is finished, any other question to the card is not waited for."""
@@ -189,6 +198,7 @@ class Place:
         """Have the card take the code, then sign in the background; on any Trouble the condition says it."""
         assert self.sight is not None
         self._typing_s = pinpad.ENTRY_S if code == "" else 0.0
+        self._dropped = False  # before the card is asked: meanwhile a person may want the code dropped
         try:
             await self._guard.ask(
                 "unlock",
@@ -205,9 +215,9 @@ class Place:
             await self._fail(trouble)
             await self._look()
             raise
-        self._complaint, self._dropped, self._used = None, False, _now()
+        self._complaint, self._used = None, _now()
         if code is not None:
-            self._kept_until = self.policy.ends(_now()) if code else None
+            self._kept_until = self.policy.ends(_now()) if code and not self._dropped else None
         self._signing = True
         await self._tell(replace(self.condition, state="signing", code="", text="Signature en cours."))
         self._office.spawn(self._sign(items))
@@ -250,7 +260,7 @@ class Place:
         settings, now = self._office.settings, _now()
         if self._kept_until is None:
             return False
-        idle = now - self._used >= timedelta(minutes=settings.idle_minutes)
+        idle = not timedelta(0) <= now - self._used < timedelta(minutes=settings.idle_minutes)  # below: set back since
         return now >= self._kept_until or idle or settings.closed_since(now) is not None
 
     def _seen(self, sight: Sight) -> Condition:

@@ -17,7 +17,7 @@ from typing import Any
 from smartcard import scard
 
 from gateway.card import pinpad
-from gateway.card.failures import NO_READER, NO_READERS, failure
+from gateway.card.failures import NO_READER, NO_READERS, UNKNOWN_READER, failure
 from gateway.errors import Deferred
 
 
@@ -83,20 +83,29 @@ class Readers:
     def look(self) -> tuple[Slot, ...]:
         """Every reader as it is now; Deferred(CPS-NO-SERVICE | CPS-NO-READER) where there is none."""
         try:
-            context = self._open()
-            result, names = scard.SCardListReaders(context, [])
-            _check(result)
-            if not names:
-                raise failure(NO_READERS)
-            result, states = scard.SCardGetStatusChange(
-                context, 0, [(name, scard.SCARD_STATE_UNAWARE) for name in names]
-            )
+            result, states = self._states()
+            if (
+                result & 0xFFFFFFFF == UNKNOWN_READER
+            ):  # one was unplugged since they were listed: the others are still there
+                result, states = self._states()
             _check(result)
         except Deferred as trouble:
             if trouble.code != NO_READER:
                 self.close()
             raise
         return tuple(_slot(*state) for state in states)
+
+    def _states(self) -> tuple[int, Any]:
+        """PC/SC's result, and the state of each reader that it lists."""
+        context = self._open()
+        result, names = scard.SCardListReaders(context, [])
+        _check(result)
+        if not names:
+            raise failure(NO_READERS)
+        found: tuple[int, Any] = scard.SCardGetStatusChange(
+            context, 0, [(name, scard.SCARD_STATE_UNAWARE) for name in names]
+        )
+        return found
 
     def connect(self, reader: str) -> Connection:
         """The card in ``reader``, spoken to by T=0."""

@@ -6,18 +6,17 @@ The keeper checks again, with chain and revocation; here it keeps a copy from us
 
 from __future__ import annotations
 
-from asn1crypto import x509
-
+from gateway.card.certificate import rsa_key
+from gateway.card.failures import COPY
 from gateway.card.proof import digest_info
 from gateway.errors import Refused, Scope
 
 
 def check(certificate: bytes, signature: bytes, message: bytes) -> None:
     """Refused(CPS-COPY) unless ``signature`` is that of ``message`` by the key of ``certificate`` (DER)."""
-    public = x509.Certificate.load(certificate).public_key["public_key"].parsed
-    modulus, exponent = public["modulus"].native, public["public_exponent"].native
+    modulus, exponent = rsa_key(certificate)
     size, info = (modulus.bit_length() + 7) // 8, digest_info(message)
     block = b"\x00\x01" + b"\xff" * (size - 3 - len(info)) + b"\x00" + info
     if pow(int.from_bytes(signature, "big"), exponent, modulus).to_bytes(size, "big") != block:
         text = "La carte n'a pas la clé de son certificat : carte contrefaite ou défectueuse."
-        raise Refused("CPS-COPY", text, Scope.CARD)
+        raise Refused(COPY, text, Scope.CARD)

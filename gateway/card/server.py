@@ -9,7 +9,8 @@
     {"op": "confirm", "fichiers": […]} → {"ok": true}
 ``unlock.sock`` (status's)
     {"op": "pending"} → {"card", "root", "items": [{fichier, count, total, lots, emitter, holders}], "policy",
-        "cards": [{"card", "root", "items", "policy"}]}: what the first card would sign, and what each would
+        "until", "cards": [{"card", "root", "items", "policy", "until"}]}: what the first card would sign, and what each
+        would; "until": HH:MM where a code given now would be kept for what comes later, else null
     {"op": "unlock" | "unlock-last-try", "pin", "root", "card": serial's last four digits|null}
         → {"ok": true} once the card has taken the code; an empty "pin" is typed on the reader's own keys
     {"op": "forget"} → {"ok": true}
@@ -17,7 +18,8 @@ Anything else, and whatever is refused: {"ok": false, "code", "text"}, for unloc
 
 Digests, roots and challenges are hexadecimal in requests, as is "root" everywhere; what is signed is base64.  An
 offer is answered with whatever is new on its connection: at once the first time or where an answer waits,
-later when the card's condition changes or something is signed, at the latest after "wait".
+later when the card's condition changes or something is signed, at the latest after "wait".  Of many signatures each
+answer has ``MOST_SIGNED``, those that the connection was not given yet before others.
 
 Rules: a request has exactly the fields above; no answer repeats anything of a request; who may connect is the
 mode of the socket.  It deliberately decides nothing: ``signer`` does.
@@ -43,6 +45,8 @@ from gateway.formats.holder import IDENTIFIER
 
 LONGEST_WAIT = 60.0
 LARGEST_NUMBER = 10**15
+MOST_SIGNED = 256
+"""Signatures in one answer, of some 8 kB each; more come with the next."""
 _REQUEST = "La demande à la carte"
 
 Answer = dict[str, Any]
@@ -102,13 +106,16 @@ class _Talk:
         pending.offer(items)
         if self._names() <= self._given:
             await self._signer.news(self._told, request.wait)
-        self._told, self._given = self._signer.version, self._names()
+        self._told = self._signer.version
+        names = [signed["fichier"] for signed in pending.answers()]
+        chosen = set(sorted(names, key=self._given.__contains__)[:MOST_SIGNED])
+        self._given = (self._given & self._names()) | chosen | pending.refusals().keys()
         refused = [{"fichier": name, "code": why.code, "text": why.text} for name, why in pending.refusals().items()]
         return {
             "card": asdict(self._signer.condition),
             "cards": [asdict(place.condition) for place in self._signer.cards],
             "root": batch_root(pending.unsigned()).hex(),
-            "signed": list(pending.answers()),
+            "signed": [signed for signed in pending.answers() if signed["fichier"] in chosen],
             "refused": refused,
         }
 
@@ -123,18 +130,21 @@ class _Talk:
         return {"ok": True}
 
     async def pending(self, _: _Plain) -> Answer:
-        cards = [self._view(place.condition, place.waiting(), place.policy) for place in self._signer.cards]
+        cards = [
+            self._view(place.condition, place.waiting(), place.policy, place.until) for place in self._signer.cards
+        ]
         nobody = self._view(
-            self._signer.condition, self._signer.pending.unsigned(), self._signer.settings.policy_of(None)
+            self._signer.condition, self._signer.pending.unsigned(), self._signer.settings.policy_of(None), None
         )
         return {**(cards[0] if cards else nobody), "cards": cards}
 
-    def _view(self, condition: Condition, items: tuple[Item, ...], policy: Policy) -> Answer:
+    def _view(self, condition: Condition, items: tuple[Item, ...], policy: Policy, until: str | None) -> Answer:
         return {
             "card": asdict(condition),
             "root": self._signer.pending.show(items).hex(),
             "items": [_shown(item) for item in items],
             "policy": policy.words,
+            "until": until,
         }
 
     async def unlock(self, request: _Unlock) -> Answer:

@@ -19,12 +19,10 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TypeVar
 
-from asn1crypto import x509
-
 from gateway.card.apdu import PIN_NEEDED
+from gateway.card.certificate import check_readable, holder, valid_until
 from gateway.card.cps import Contents, Cps
-from gateway.card.failures import ABSENT, UNRESPONSIVE, failure
-from gateway.card.holder import holder
+from gateway.card.failures import ABSENT, NO_READER, UNRESPONSIVE, failure
 from gateway.card.models import model
 from gateway.card.pin import Pin
 from gateway.card.proof import Item, digest_info, proof_message
@@ -56,9 +54,7 @@ class Sight:
     @cached_property
     def valid_until(self) -> datetime:
         """When the first of the card's two certificates ends."""
-        held = (self.contents.signature, self.contents.authentication)
-        ends: list[datetime] = [x509.Certificate.load(each.certificate).not_valid_after for each in held]
-        return min(ends)
+        return min(map(valid_until, self.contents.certificates))
 
 
 @dataclass(frozen=True)
@@ -153,7 +149,7 @@ class Cards:
         return self._readers.look()
 
     def look(self, reset: bool = False, reader: str | None = None) -> Sight:
-        """The CPS in ``reader`` (None: in any); Refused where another card lies there, Deferred where none or no
+        """The CPS in ``reader`` (None: the only one); Refused where another card lies there, Deferred where none or no
         reader does.  ``reset`` after a failure: a card that is still there might still know its code."""
         with self._held(reset, reader) as (connection, cps):
             contents = self._read(cps)
@@ -161,7 +157,7 @@ class Cards:
 
     @contextmanager
     def card(self, reset: bool, reader: str | None = None) -> Iterator[Cps]:
-        """The CPS in ``reader`` (None: in any), held alone; ``reset`` it at the end where a code is offered to it."""
+        """The CPS in ``reader`` (None: the only one), held alone; ``reset`` it at the end where it is given a code."""
         with self._held(reset, reader) as (_, cps):
             yield cps
 
@@ -191,6 +187,10 @@ class Cards:
             raise
         return Session(connection, cps, contents, pin, enter, box_id, policy, root)
 
+    def drop(self, serial: str) -> None:
+        """Read the card of this number anew when it is next seen."""
+        self._contents.pop(serial, None)
+
     def close(self) -> None:
         """Leave pcscd."""
         self._readers.close()
@@ -204,8 +204,7 @@ class Cards:
             connection.leave(reset)
 
     def _connect(self, reader: str | None) -> tuple[Connection, Cps]:
-        slots = self.slots()
-        slot = _chosen(slots if reader is None else tuple(slot for slot in slots if slot.reader == reader))
+        slot = _chosen(tuple(slot for slot in self.slots() if reader in (None, slot.reader)), reader)
         connection = self._readers.connect(slot.reader)
         transmit = traced(connection.transmit, self._write) if self._write else connection.transmit
         try:
@@ -218,7 +217,10 @@ class Cards:
     def _read(self, cps: Cps) -> Contents:
         serial = cps.serial()
         if serial not in self._contents:
-            self._contents[serial] = cps.contents()
+            contents = cps.contents()
+            for certificate in contents.certificates:
+                check_readable(certificate)  # what was disturbed on its way is read again, not kept
+            self._contents[serial] = contents
         return self._contents[serial]
 
 
@@ -232,17 +234,25 @@ def _entry(connection: Connection, cps: Cps, contents: Contents, pin: Pin) -> Ca
     return lambda last_try: cps.verify_on_pad(contents.pin, partial(connection.control, order), last_try)
 
 
-def _chosen(slots: tuple[Slot, ...]) -> Slot:
-    """The reader with a CPS3; where there is none, the Trouble that names what is there instead."""
+def _chosen(slots: tuple[Slot, ...], reader: str | None) -> Slot:
+    """The slot with a CPS3 among those of ``reader`` (None: all); Refused(CPS-WHICH) where there are several, and
+    where there is none the Trouble that names what is there instead."""
+    if not slots:
+        raise Deferred(NO_READER, f"Aucun lecteur ne s'appelle « {reader} ».", Scope.CARD)
+    there: list[Slot] = []
     found: list[Trouble] = []
     for slot in slots:
         try:
             if slot.atr:
                 model(slot.atr)
-                return slot
+                there.append(slot)
             found += [failure(UNRESPONSIVE)] if slot.atr == b"" else []
         except Refused as refused:
             found.append(refused)
+    if len(there) > 1:
+        raise Refused("CPS-WHICH", "Plusieurs cartes CPS sont là : dites quel lecteur (--reader).", Scope.CARD)
+    if there:
+        return there[0]
     if found:
         raise found[0]
     raise Deferred(ABSENT, "Aucune carte dans le lecteur : insérez la carte CPS.", Scope.CARD)

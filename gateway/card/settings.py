@@ -39,7 +39,7 @@ class Policy:
         hour = _UNTIL.fullmatch(self.words)
         if hour is None:
             return None
-        end = datetime.combine(given.date(), time(int(hour[1]), int(hour[2])), given.tzinfo)
+        end = datetime.combine(given.date(), time(int(hour[1]), int(hour[2]))).astimezone()  # at that hour's own offset
         return end if end > given else None
 
 
@@ -89,6 +89,14 @@ class CardSettings:
         if hours is None or hours[1] <= f"{now:%H:%M}" < hours[4]:
             return None
         return hours[4]
+
+    def keeps_until(self, holder: str | None, now: datetime) -> str | None:
+        """The hour, HH:MM, until which a code that ``holder`` gives at ``now`` is kept at most; None: not at all."""
+        end = self.policy_of(holder).ends(now)
+        if end is None or self.closed_since(now) is not None:
+            return None
+        hours = _HOURS.fullmatch(self.hours)
+        return min(f"{end:%H:%M}", hours[4] if hours else "24:00")
 
 
 def _wrong(name: str, value: str, why: str) -> Refused:

@@ -3,6 +3,7 @@
 The code is asked on the terminal, or read from ``--pin-file``; it is never an argument, for arguments are seen by
 every program.  A signature made here carries no claim about a fichier: it is a plain CMS signature of a file.
 A reader that does not answer ends the command, not the terminal; ``--trace`` writes the dialogue, without codes.
+Where several cards lie in readers none is chosen, and the last try of a code is kept: ``--reader``, ``--last-try``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import getpass
 import hashlib
 import json
 import os
+import termios
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -22,6 +24,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO, TypeVar
 
+from gateway.card import memory
 from gateway.card.cps import Contents, Cps
 from gateway.card.models import ATRS
 from gateway.card.pkcs15 import PinEntry
@@ -49,11 +52,8 @@ def register(subparsers: Any) -> None:
 
     def verb(name: str, words: str, act: Callable[[argparse.Namespace], int], *codes: str) -> Any:
         parser = verbs.add_parser(name, help=words)
-        for code in codes:
-            parser.add_argument(f"--{code}-file", type=Path, metavar="FICHIER", help=_ASKED[code])
-        parser.add_argument(
-            "--trace", type=Path, metavar="FICHIER", help="y écrire le dialogue avec la carte, sans code"
-        )
+        if codes:
+            add_card_options(parser, *codes)
         parser.set_defaults(act=partial(bounded, act))
         return parser
 
@@ -69,6 +69,21 @@ def register(subparsers: Any) -> None:
     sign.add_argument("out", type=Path, metavar="OUT")
     verb("change-pin", "changer le code porteur", change_pin, "pin", "new-pin")
     verb("unblock", "débloquer la carte et lui donner un nouveau code", unblock, "puk", "new-pin")
+
+
+def add_card_options(parser: argparse.ArgumentParser, *codes: str) -> None:
+    """What every command takes that speaks to a card and has these ``codes`` (of ``_ASKED``) typed or read."""
+    for code in codes:
+        parser.add_argument(
+            f"--{code}-file", type=Path, metavar="FICHIER", help=f"{_ASKED[code]} ; sinon il est demandé"
+        )
+    parser.add_argument(
+        "--reader", metavar="NOM", help="le lecteur, comme « card list » le nomme, s'il y en a plusieurs"
+    )
+    parser.add_argument(
+        "--last-try", action="store_true", help="présenter le code même au dernier essai : faux, il bloque la carte"
+    )
+    parser.add_argument("--trace", type=Path, metavar="FICHIER", help="y écrire le dialogue avec la carte, sans code")
 
 
 _NO_CPS = {None: "vide", b"": "carte muette"}
@@ -90,7 +105,7 @@ def list_readers(arguments: argparse.Namespace) -> int:
 def show_card(arguments: argparse.Namespace) -> int:
     """What is known without a code; with it, the data objects that only it opens, as they are on the card."""
     with _card(arguments) as cards:
-        sight = cards.look()
+        sight = cards.look(reader=arguments.reader)
         holder = sight.holder
         row: dict[str, Any] = {
             "holder": holder.name,
@@ -105,7 +120,7 @@ def show_card(arguments: argparse.Namespace) -> int:
             "pinpad": sight.pad,
         }
         if arguments.pin or arguments.pin_file:
-            row["data"] = _data(cards, sight.contents.pin, _code(arguments, "pin"))
+            row["data"] = _data(cards, arguments, sight.contents.pin)
     if arguments.json:
         print(json.dumps(row, ensure_ascii=False))
         return 0
@@ -118,10 +133,11 @@ def show_card(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _data(cards: Cards, pin: PinEntry, code: bytes) -> list[dict[str, str]]:
+def _data(cards: Cards, arguments: argparse.Namespace, pin: PinEntry) -> list[dict[str, str]]:
     """The data objects by the card's own pointers; their layout is not established, so they are shown raw."""
-    with cards.card(reset=True) as cps:
-        cps.verify(pin, code)
+    code = _code(arguments, "pin")
+    with cards.card(reset=True, reader=arguments.reader) as cps:
+        cps.verify(pin, code, arguments.last_try)
         read = [(entry.label, cps.read_data(entry)) for entry in cps.data_objects()]
     return [
         {
@@ -147,7 +163,7 @@ def prove(arguments: argparse.Namespace, message: bytes) -> tuple[Contents, byte
     code = _code(arguments, "pin")
     with _cps(arguments) as cps:
         contents = cps.contents()
-        cps.verify(contents.pin, code)
+        cps.verify(contents.pin, code, arguments.last_try)
         return contents, cps.authenticate(contents.authentication.key, digest_info(message))
 
 
@@ -159,7 +175,7 @@ def sign_file(arguments: argparse.Namespace) -> int:
             digest = hashlib.file_digest(content, "sha256").digest()
             code = _code(arguments, "pin")
             with _cps(arguments) as cps:
-                signature = _sign(cps, code, digest)
+                signature = _sign(cps, code, digest, arguments.last_try)
             with part.open("wb") as out:
                 _write(content, out, signature)
         part.replace(arguments.out)
@@ -174,7 +190,7 @@ def change_pin(arguments: argparse.Namespace) -> int:
     """A new code for the old."""
     old, new = _code(arguments, "pin"), _new_code(arguments)
     with _cps(arguments) as cps:
-        cps.change_pin(cps.contents().pin, old, new)
+        cps.change_pin(cps.contents().pin, old, new, arguments.last_try)
     print("Code porteur changé.")
     return 0
 
@@ -186,7 +202,7 @@ def unblock(arguments: argparse.Namespace) -> int:
         contents = cps.contents()
         if contents.puk is None:
             raise Refused("CPS-NO-PUK", "La carte ne déclare pas de code de déblocage.", Scope.CARD)
-        cps.unblock(contents.pin, contents.puk, puk, new)
+        cps.unblock(contents.pin, contents.puk, puk, new, arguments.last_try)
     print("Carte débloquée.")
     return 0
 
@@ -197,7 +213,7 @@ def sign_content(arguments: argparse.Namespace, content: bytes) -> bytes:
     def act(arguments: argparse.Namespace) -> bytes:
         code = _code(arguments, "pin")
         with _cps(arguments) as cps:
-            signature = _sign(cps, code, hashlib.sha256(content).digest())
+            signature = _sign(cps, code, hashlib.sha256(content).digest(), arguments.last_try)
         out = BytesIO()
         signed.write_signed(BytesIO(content), len(content), out, signature, ())
         return out.getvalue()
@@ -206,7 +222,9 @@ def sign_content(arguments: argparse.Namespace, content: bytes) -> bytes:
 
 
 def bounded(act: Callable[[argparse.Namespace], T], arguments: argparse.Namespace) -> T:
-    """``act`` in a thread that may be left behind: a call to a reader that hangs cannot be taken back."""
+    """``act`` in a thread that may be left behind: a call to a reader that hangs cannot be taken back.  Codes pass
+    through this process, so no dump of it is written."""
+    memory.seal()
     done: SimpleQueue[T | BaseException] = SimpleQueue()
 
     def work() -> None:
@@ -215,14 +233,32 @@ def bounded(act: Callable[[argparse.Namespace], T], arguments: argparse.Namespac
         except BaseException as error:
             done.put(error)
 
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        result = done.get(timeout=PATIENCE_S)
-    except Empty:
-        raise Deferred("CPS-HUNG", "La carte ou son lecteur ne répond pas.", Scope.CARD) from None
+    with _terminal_kept():
+        threading.Thread(target=work, daemon=True).start()
+        try:
+            result = done.get(timeout=PATIENCE_S)
+        except Empty:
+            raise Deferred("CPS-HUNG", "La carte ou son lecteur ne répond pas.", Scope.CARD) from None
     if isinstance(result, BaseException):
         raise result
     return result
+
+
+@contextmanager
+def _terminal_kept() -> Iterator[None]:
+    """The terminal as it was: a thread left behind while it asks for a code had it show nothing of what is typed."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except OSError:  # there is none
+        yield
+        return
+    before = termios.tcgetattr(terminal)
+    try:
+        yield
+    finally:
+        if termios.tcgetattr(terminal) != before:
+            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+        os.close(terminal)
 
 
 @contextmanager
@@ -238,13 +274,13 @@ def _card(arguments: argparse.Namespace) -> Iterator[Cards]:
 @contextmanager
 def _cps(arguments: argparse.Namespace) -> Iterator[Cps]:
     """The CPS in a reader, reset at the end: it was given a code."""
-    with _card(arguments) as cards, cards.card(reset=True) as cps:
+    with _card(arguments) as cards, cards.card(reset=True, reader=arguments.reader) as cps:
         yield cps
 
 
-def _sign(cps: Cps, code: bytes, digest: bytes) -> signed.Signature:
+def _sign(cps: Cps, code: bytes, digest: bytes, last_try: bool) -> signed.Signature:
     contents = cps.contents()
-    cps.verify(contents.pin, code)
+    cps.verify(contents.pin, code, last_try)
     credential = contents.signature
     attributes = signed_attributes(digest, datetime.now(UTC), credential.certificate, None)
     return signed.Signature(attributes, cps.sign(credential.key, attributes), credential.certificate, _ALGORITHM)
@@ -263,8 +299,10 @@ def _code(arguments: argparse.Namespace, name: str) -> bytes:
     path: Path | None = getattr(arguments, f"{name.replace('-', '_')}_file")
     try:
         typed = path.read_bytes() if path else getpass.getpass(f"{_ASKED[name]} : ").encode()
-    except (OSError, EOFError) as error:
-        raise Refused("CPS-CODE", f"{_ASKED[name]} : il ne peut être lu ({error}).", Scope.BOX) from None
+    except OSError as error:
+        raise Refused("CPS-CODE", f"{_ASKED[name]} : {error.filename} : {error.strerror}.", Scope.BOX) from None
+    except (EOFError, UnicodeError):  # its own text repeats some of what was typed
+        raise Refused("CPS-CODE", f"{_ASKED[name]} : ce qui a été tapé n'est pas un code.", Scope.BOX) from None
     return typed.strip()
 
 

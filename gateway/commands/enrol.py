@@ -17,7 +17,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
-from gateway.commands.card import sign_content
+from gateway.commands.card import add_card_options, sign_content
 from gateway.commands.sections import DEFAULT, SECTIONS
 from gateway.config import Paths, read_document, read_section
 from gateway.disk import sync_directory
@@ -50,8 +50,7 @@ def register(subparsers: Any) -> None:
     code.add_argument("--code-file", type=Path, metavar="FICHIER", help="un fichier qui le contient")
     parser.add_argument("--root-fingerprint", required=True, metavar="SHA256", help="empreinte de la racine")
     parser.add_argument("--again", action="store_true", help="refaire l'enrôlement avec de nouvelles clés")
-    parser.add_argument("--pin-file", type=Path, metavar="FICHIER", help="Code porteur")
-    parser.add_argument("--trace", type=Path, metavar="FICHIER", help="y écrire le dialogue avec la carte, sans code")
+    add_card_options(parser, "pin")
     parser.add_argument(
         "--recovery-to", type=Path, metavar="DOSSIER", help="où écrire la clé de recours (clé USB) ; sinon : à l'écran"
     )

@@ -15,13 +15,10 @@ from typing import Any
 
 from gateway.card.proof import change_message
 from gateway.commands import practice
-from gateway.commands.card import bounded, prove
+from gateway.commands.card import add_card_options, bounded, prove
 from gateway.commands.keeper import ask
 from gateway.commands.sections import DEFAULT
 from gateway.config import read_document, write_toml
-
-_CODE = "fichier du code porteur ; sinon il est demandé sur le terminal"
-_TRACE = "y écrire le dialogue avec la carte, sans code"
 
 
 def register(subparsers: Any) -> None:
@@ -35,8 +32,7 @@ def register(subparsers: Any) -> None:
     listing.set_defaults(act=show)
     change = listing.add_subparsers(metavar="change").add_parser("change", help="changer les tables, par la carte")
     change.add_argument("file", type=Path, metavar="FICHIER", help="TOML : section [keeper], les tables qui changent")
-    change.add_argument("--pin-file", type=Path, metavar="FICHIER", help=_CODE)
-    change.add_argument("--trace", type=Path, metavar="FICHIER", help=_TRACE)
+    add_card_options(change, "pin")
     change.add_argument("--config", default=argparse.SUPPRESS, metavar="FICHIER")
     change.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="sortie JSON")
     change.set_defaults(act=partial(bounded, change_tables))

@@ -162,6 +162,8 @@ CARD_STATES = {
     "absent": CardState(
         Level.ATTENTION, Level.OK, "La carte du praticien n'est pas dans le lecteur.", "Insérez la carte CPS."
     ),
+    "reading": CardState(Level.ATTENTION, Level.OK, "La carte est en cours de lecture.", "Patientez un instant."),
+    "busy": CardState(Level.ATTENTION, Level.OK, "", "Fermez le logiciel qui se sert de la carte."),
     "foreign": CardState(Level.ATTENTION, Level.ATTENTION, "", _WANTED),
     "trouble": CardState(Level.ATTENTION, Level.ATTENTION, "", "Retirez la carte et remettez-la."),
     "wrong-card": CardState(Level.ATTENTION, Level.OK, "", _WANTED),
@@ -191,6 +193,8 @@ STATE_OF_CODE = {
     "CPS-SERVICE": "no-service",
     "CPS-NO-SERVICE": "no-service",
     "CPS-NO-READER": "no-reader",
+    "CPS-READING": "reading",
+    "CPS-BUSY": "busy",
     "CPS-ABSENT": "absent",
     "CPS-REMOVED": "absent",
     "CPS-6983": "blocked",

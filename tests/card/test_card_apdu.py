@@ -65,6 +65,12 @@ DIALOGS: dict[str, tuple[Apdu, Dialog, str, int]] = {
         "",
         0x9000,
     ),
+    "a wrong length is no reason to send data again": (
+        Apdu(0, 0x20, 0, 1, b"\1\2\3\4"),
+        [("002000010401020304", "6C10")],
+        "",
+        0x6C10,
+    ),
     "a chain that is refused stops": (
         Apdu(0, 0x2A, 0x80, 0x86, bytes(300)),
         [("102A8086FF" + "00" * 255, "6883")],

@@ -118,6 +118,33 @@ def test_a_card_that_never_answers(virtual_card: Insert, tmp_path: Path) -> None
     with_guard(story, patience=2.0)
 
 
+def test_a_slow_card_has_its_time_for_each_command(virtual_card: Insert) -> None:
+    """All of the reading takes longer than the patience, no command does."""
+    virtual_card("--delay-ms", "100")
+
+    async def story(guard: Guard) -> None:
+        begun = time.monotonic()
+        assert (await guard.ask("look", reader=READER, reset=False))["tries"] == 3
+        assert time.monotonic() - begun > 2.0
+        assert (await unlocked(guard))["tries"] == 3
+        assert (await guard.ask("sign", item=ITEM.plain()))["fichier"] == "fichier-0"
+        await guard.ask("close", keep=False)
+
+    with_guard(story, patience=2.0)
+
+
+def test_a_card_that_answers_without_end_is_given_up(virtual_card: Insert, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.card.guard.MOST_PATIENCE", 1)
+    virtual_card("--delay-ms", "200")
+
+    async def story(guard: Guard) -> None:
+        with pytest.raises(Deferred, match="CPS-HUNG"):
+            await guard.ask("look", reader=READER, reset=False)
+        assert not guard.running
+
+    with_guard(story, patience=2.0)
+
+
 def test_the_card_of_a_killed_child_knows_no_code(virtual_card: Insert) -> None:
     """Killed in mid-session, its transaction ends and pcscd resets the card: nobody finds it unlocked."""
     virtual_card()
@@ -178,6 +205,17 @@ def test_a_bug_in_the_child_is_said_and_survived(pcscd: Pcscd, capfd: pytest.Cap
     said = capfd.readouterr().err
     assert "KeyError" in said
     assert "0739" not in said
+
+
+def test_ended_for_good_it_starts_no_other_child(pcscd: Pcscd) -> None:
+    async def story(guard: Guard) -> None:
+        await guard.ask("slots")
+        guard.end(for_good=True)
+        with pytest.raises(Deferred, match="CPS-CHILD"):
+            await guard.ask("slots")
+        assert not guard.running
+
+    with_guard(story, "look")
 
 
 def test_a_child_inherits_nothing(pcscd: Pcscd) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import time
@@ -16,6 +17,9 @@ from card_bench import DOCTOR, NURSE, InsertedCard, Pcscd
 from card_service import ITEMS, Running, check, told
 from development_pki import Pki
 from pin_scan import CODE, WRONG
+from smartcard import scard
+
+from gateway.card.client import UnlockClient
 
 Insert = Callable[..., InsertedCard]
 
@@ -279,6 +283,37 @@ def test_a_disturbed_answer_does_not_last(
     told(tmp_path, story)
 
 
+def test_a_card_that_another_program_keeps_is_not_said_to_be_missing(virtual_card: Insert, tmp_path: Path) -> None:
+    virtual_card()
+    _, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
+    _, handle, _ = scard.SCardConnect(
+        context, "Virtual PCD 00 00", scard.SCARD_SHARE_EXCLUSIVE, scard.SCARD_PROTOCOL_T0
+    )
+
+    async def story(service: Running) -> None:
+        card = await service.state("busy")
+        assert card["code"] == "CPS-BUSY"
+        assert (await service.open())["code"] in ("CPS-BUSY", "CPS-EMPTY")
+        scard.SCardDisconnect(handle, scard.SCARD_LEAVE_CARD)
+        assert (await service.state("locked"))["tries"] == 3
+
+    told(tmp_path, story)
+    scard.SCardReleaseContext(context)
+
+
+def test_a_card_that_is_being_read_is_not_said_to_be_missing(virtual_card: Insert, tmp_path: Path) -> None:
+    async def story(service: Running) -> None:
+        await service.state("absent")
+        await asyncio.to_thread(virtual_card, "--delay-ms", "20")
+        await service.state("reading")
+        states = set()
+        while "locked" not in states:
+            states.add((await service.unlock.pending())["card"]["state"])
+        assert states == {"reading", "locked"}
+
+    told(tmp_path, story)
+
+
 def test_a_reader_that_answers_again_is_taken_back(virtual_card: Insert, tmp_path: Path) -> None:
     """One command takes longer than the patience; the card is not touched, and is asked again by itself."""
     virtual_card(*faulty(tmp_path, {"do": "delay", "ms": 3000, "apdu": "002A9E9A"}))
@@ -319,8 +354,9 @@ def test_left_after_hours(virtual_card: Insert, tmp_path: Path, monkeypatch: pyt
         (timedelta(minutes=31), {}),
         (timedelta(minutes=6), {"idle_minutes": 5}),
         (timedelta(minutes=11), {"hours": "08:00-12:10"}),
+        (timedelta(days=-1), {}),
     ],
-    ids=["its hour", "not used", "closing"],
+    ids=["its hour", "not used", "closing", "the clock was set back"],
 )
 def test_when_a_kept_code_is_forgotten(
     virtual_card: Insert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: timedelta, chosen: dict[str, Any]
@@ -332,6 +368,7 @@ def test_when_a_kept_code_is_forgotten(
     async def story(service: Running) -> None:
         await service.card.offer(ITEMS[:1], 0.0)
         await service.state("locked")
+        assert (await service.unlock.pending())["until"] == min("12:30", chosen.get("hours", "12:30")[-5:])
         assert await service.open() == {"ok": True}
         await service.offered(ITEMS[:1], "fichier-0")
         await service.state("ready")
@@ -372,3 +409,25 @@ def test_forget_stops_a_batch(virtual_card: Insert, pcscd: Pcscd, tmp_path: Path
         assert 1 <= len((await service.card.offer(many, 0.0))["signed"]) < 20
 
     told(tmp_path, story)
+
+
+def test_forget_while_the_card_takes_the_code(virtual_card: Insert, tmp_path: Path) -> None:
+    """Whoever wants the code dropped just then gets what they want: nothing is signed by it, and it is not kept."""
+    card = virtual_card("--delay-ms", "40", "--journal", str(tmp_path / "journal"))
+
+    async def story(service: Running) -> None:
+        await service.card.offer(ITEMS, 0.0)
+        await service.state("locked")
+        read = len((tmp_path / "journal").read_text().splitlines())
+        given = asyncio.create_task(service.open())
+        while len((tmp_path / "journal").read_text().splitlines()) < read + 2:  # noqa: ASYNC110 -- another process
+            await asyncio.sleep(0.01)
+        page = UnlockClient(service.folder / "unlock.sock")
+        await page.forget()
+        await page.close()
+        assert await given == {"ok": True}, "the card took it"
+        await service.state("locked")
+        assert (await service.card.offer(ITEMS, 0.5))["signed"] == []
+        assert card.state.exists()
+
+    told(tmp_path, story, "until 23:59")

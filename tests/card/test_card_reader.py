@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from card_bench import InsertedCard, Pcscd, slots, until
 from pin_scan import CODE
+from smartcard import scard
 from virtual_cps.card import ATR
 
 from gateway.card.apdu import Apdu
@@ -53,6 +54,18 @@ def test_empty_readers(pcscd: Pcscd) -> None:
     assert first.atr is second.atr is None
     with pytest.raises(Deferred, match="CPS-ABSENT"):
         Readers().connect(first.reader)
+
+
+def test_a_reader_unplugged_between_two_questions_hides_no_other(pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = scard.SCardListReaders
+
+    def with_one_gone(context: object, groups: list[str]) -> tuple[int, list[str]]:
+        monkeypatch.setattr(scard, "SCardListReaders", listed)
+        result, names = listed(context, groups)
+        return result, [*names, "Unplugged 00 00"]
+
+    monkeypatch.setattr(scard, "SCardListReaders", with_one_gone)
+    assert [slot.reader for slot in Readers().look()] == ["Virtual PCD 00 00", "Virtual PCD 00 01"]
 
 
 def test_a_card_comes_and_goes(virtual_card: Insert) -> None:

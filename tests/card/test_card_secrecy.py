@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from card_bench import InsertedCard, Pcscd
+from card_bench import InsertedCard, Pcscd, until
 from card_service import ITEMS, Running
 from pin_scan import CODE, NEW, WRONG, found
 
@@ -46,6 +46,25 @@ def service(folder: Path, pcscd: Pcscd) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
+
+
+def test_the_page_s_service_dumps_nothing_either(tmp_path: Path) -> None:
+    """Typed codes pass through it."""
+    config = tmp_path / "gateway.toml"
+    config.write_text(write_toml({"box": {"runtime": tmp_path / "run"}, "status": {"port": 0}}))
+    process = subprocess.Popen([sys.executable, "-m", "gateway", "run", "status", "--config", config])
+    try:
+        until(lambda: limit(process.pid) == ["0", "0"], "the sealing of its memory")
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def limit(pid: int) -> list[str]:
+    """The soft and hard limit of core files of a process."""
+    (line,) = (line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if "core file" in line)
+    return line.split()[4:6]
 
 
 def children(pid: int) -> list[int]:

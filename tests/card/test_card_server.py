@@ -19,6 +19,7 @@ from development_pki import Pki
 from pin_scan import CODE, WRONG
 
 from gateway.card.client import LONGEST_LINE, CardClient
+from gateway.card.pending import Pending
 from gateway.card.proof import batch_root
 from gateway.card.reader import Readers
 from gateway.card.session import Cards
@@ -228,8 +229,8 @@ def test_long_poll(virtual_card: Insert, pcscd: Pcscd, tmp_path: Path) -> None:
         assert time.monotonic() - begun >= 0.6, "without news it waits"
         waiting = asyncio.create_task(service.card.offer([], 10.0))
         virtual_card()
-        answer = await asyncio.wait_for(waiting, 5)
-        assert answer["card"]["state"] == "locked"
+        assert (await asyncio.wait_for(waiting, 5))["card"]["state"] == "reading"
+        assert (await asyncio.wait_for(service.card.offer([], 10.0), 5))["card"]["state"] == "locked"
 
     told(tmp_path, story)
 
@@ -248,8 +249,56 @@ def test_another_content_under_a_signed_name(virtual_card: Insert, tmp_path: Pat
     told(tmp_path, story)
 
 
+def test_many_signatures_come_in_several_answers(pcscd: Pcscd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keeper that was away while a large batch was signed gets all of it, and each only once."""
+    many = [replace(ITEMS[0], fichier=f"many-{number}") for number in range(600)]
+    pending = Pending()
+    for item in many:
+        pending.record(item, {"fichier": item.fichier, "signature": "x" * 8000})
+    monkeypatch.setattr("gateway.card.signer.Pending", lambda: pending)
+
+    async def story(service: Running) -> None:
+        given: dict[str, None] = {}
+        while len(given) < len(many):
+            begun = time.monotonic()
+            answer = await service.card.offer(many, 5.0)
+            assert time.monotonic() - begun < 2, "more is told at once"
+            given |= dict.fromkeys(signed["fichier"] for signed in answer["signed"])
+        assert list(given) == [item.fichier for item in many]
+        await service.card.confirm(given)
+        assert (await service.card.offer([], 0.0))["signed"] == []
+
+    told(tmp_path, story)
+
+
+def test_thousands_that_wait_can_be_offered_and_shown(virtual_card: Insert, tmp_path: Path) -> None:
+    virtual_card()
+    many = [replace(ITEMS[0], fichier=f"{number:064d}") for number in range(5000)]
+
+    async def story(service: Running) -> None:
+        await service.state("locked")
+        assert (await service.card.offer(many, 0.0))["signed"] == []
+        assert len((await service.unlock.pending())["items"]) == len(many)
+
+    told(tmp_path, story)
+
+
+def test_an_answer_without_end_is_none(tmp_path: Path) -> None:
+    async def ask() -> None:
+        async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"x" * (LONGEST_LINE + 2))
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_unix_server(flood, tmp_path / "flood.sock"):
+            with pytest.raises(Deferred, match="CPS-SERVICE"):
+                await CardClient(tmp_path / "flood.sock").offer([], 0.0)
+
+    asyncio.run(ask())
+
+
 def test_a_slow_card_says_that_it_lives(virtual_card: Insert, tmp_path: Path) -> None:
-    virtual_card("--delay-ms", "15")
+    virtual_card("--delay-ms", "50")
 
     async def story(service: Running) -> None:
         await service.state("locked")

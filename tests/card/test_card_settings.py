@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from gateway.card.pin import Pin
 from gateway.card.settings import CardSettings
 from gateway.errors import Refused
 
-NOON = datetime(2026, 3, 2, 12, 0, tzinfo=timezone(timedelta(hours=1)))
+NOON = datetime(2026, 3, 2, 12, 0).astimezone()
 
 
 @pytest.mark.parametrize("policy", ["", "always", "until", "until 24:00", "until 12:60", "until 9:00", "until 12:00 "])
@@ -29,14 +31,37 @@ def test_ends(policy: str, hours: float | None) -> None:
     assert ends == (None if hours is None else NOON + timedelta(hours=hours))
 
 
+@pytest.fixture
+def paris(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Europe/Paris")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("paris")
+@pytest.mark.parametrize(
+    ("given", "end"),
+    [
+        ("2026-03-29T00:30+01:00", "2026-03-29T12:30+02:00"),
+        ("2026-10-25T00:30+02:00", "2026-10-25T12:30+01:00"),
+        ("2026-03-29T03:00+02:00", "2026-03-29T12:30+02:00"),
+    ],
+    ids=["summer time begins", "summer time ends", "began before"],
+)
+def test_the_hour_is_the_clock_s_on_the_wall(given: str, end: str) -> None:
+    """On the night of the change the clock on the wall says 12:30 one hour earlier or later."""
+    ends = CardSettings("until 12:30").policy_of(None).ends(datetime.fromisoformat(given).astimezone())
+    assert ends == datetime.fromisoformat(end)
+
+
 def test_pin_is_written_over() -> None:
     pin = Pin(CODE.encode())
     held = pin.digits
-    assert pin.known
     assert CODE not in f"{pin!r} {pin}"
     pin.forget()
     assert held == bytes(4)
-    assert not pin.known
 
 
 def test_each_practitioner_may_have_their_own_policy() -> None:
@@ -72,6 +97,22 @@ def test_a_member_of_staff_may_have_a_policy_too() -> None:
 def test_settings_out_of_form_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(Refused, match="CPS-POLICY"):
         CardSettings(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("policy", "hours", "until"),
+    [
+        ("this-batch", "", None),
+        ("each", "", None),
+        ("until 18:30", "", "18:30"),
+        ("until 12:00", "", None),
+        ("until 18:30", "08:00-17:45", "17:45"),
+        ("until 18:30", "08:00-20:00", "18:30"),
+        ("until 18:30", "13:00-20:00", None),
+    ],
+)
+def test_until_when_a_code_is_kept(policy: str, hours: str, until: str | None) -> None:
+    assert CardSettings(policy, hours=hours).keeps_until("99900000011", NOON) == until
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ signed once, no try of the code lost.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import random
 import subprocess
@@ -24,12 +25,14 @@ from development_pki import Pki
 from pin_scan import CODE
 from virtual_cps.card import ATR, VirtualCps
 
+from gateway.card.child import Hand
+from gateway.card.cps import MOST_READ
 from gateway.card.failures import failure
 from gateway.card.pin import Pin
 from gateway.card.proof import Item, batch_root
 from gateway.card.reader import Readers, Slot
 from gateway.card.session import Cards
-from gateway.errors import Deferred, Trouble
+from gateway.errors import Deferred, Refused, Trouble
 
 Insert = Callable[..., InsertedCard]
 
@@ -131,6 +134,39 @@ def test_every_command_answered_by_nonsense(pki: Pki, tmp_path: Path, word: int)
         assert card.codes.tries == {1: 3, 2: 10}
 
 
+@pytest.mark.parametrize(("place", "code"), [(6, "CPS-CERT"), (400, "CPS-COPY")], ids=["its structure", "its key"])
+@pytest.mark.parametrize("use", ["sig", "auth"])
+def test_a_certificate_disturbed_on_its_way_is_not_kept(
+    pki: Pki, tmp_path: Path, use: str, place: int, code: str
+) -> None:
+    """One wrong bit in it bars the card until it is read again, not until the service is started again."""
+    card = bare_card(pki, tmp_path / "codes.json")
+    readers = OneReader(card, 0, after=False)
+    hand = Hand(Cards(readers))
+    certificate = pki.certificate(f"practitioners/{DOCTOR}/{use}")
+    begin = place // MOST_READ * MOST_READ
+
+    def disturbed(tpdu: bytes) -> bytes:
+        answer = bytearray(card.transmit(tpdu))
+        if bytes(answer[:-2]) == certificate[begin : begin + MOST_READ]:
+            answer[place - begin] ^= 0x10
+            readers.line.transmit = card.transmit  # type: ignore[method-assign]
+        return bytes(answer)
+
+    def session() -> dict[str, Any]:
+        serial = hand.look("reader", False)["serial"]
+        hand.unlock("reader", serial, CODE, "box-7", "each", batch_root(ITEMS[:1]).hex(), False)
+        try:
+            return hand.sign(ITEMS[0].plain())
+        finally:
+            hand.close(False)
+
+    readers.line.transmit = disturbed  # type: ignore[method-assign]
+    with pytest.raises(Refused, match=code):
+        session()
+    check({"signed": [session()]}, ITEMS[:1])
+
+
 def nonsense(line: Line, card: VirtualCps, at: int, word: int) -> Callable[[bytes], bytes]:
     def transmit(tpdu: bytes) -> bytes:
         line.sent += 1
@@ -162,7 +198,7 @@ def faulty(path: Path, fault: dict[str, Any]) -> tuple[str, ...]:
 
 
 def test_pulled_at_every_command(
-    virtual_card: Insert, pcscd: Pcscd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    virtual_card: Insert, pcscd: Pcscd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pki: Pki
 ) -> None:
     """Two readers at once; in one the command struck is lost, in the other only its answer.
 
@@ -181,7 +217,11 @@ def test_pulled_at_every_command(
             options = faulty(tmp_path / name, {**PULLED, "after": second})
             cards.append(virtual_card(*options, name=name, second=second))
         await insist(service, [hers, his])
-        check(await service.offered([hers, his], "fichier-0", "fichier-1"), [hers, his])
+        answer = await service.offered([hers, his], "fichier-0", "fichier-1")
+        check(answer, [hers, his])
+        doctor, nurse = (pki.certificate(f"practitioners/{name}/sig") for name in (DOCTOR, NURSE))
+        by = {signed["fichier"]: base64.b64decode(signed["certificate"]) for signed in answer["signed"]}
+        assert by == {"fichier-0": doctor, "fichier-1": nurse}, "nobody signed what is another's"
 
     told(tmp_path, story)
     for card, name, lost in zip(cards, (DOCTOR, NURSE), (0, 3), strict=True):

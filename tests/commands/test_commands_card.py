@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from card_bench import InsertedCard, Pcscd, until_seen
+from card_bench import NURSE, InsertedCard, Pcscd, until_seen
 from development_pki import Pki
 from pin_scan import CODE, NEW, PUK, WRONG
 from virtual_cps import files
@@ -33,6 +37,54 @@ def inserted(apart: Pcscd, pki: Pki, tmp_path_factory: pytest.TempPathFactory) -
 def gateway(apart: Pcscd, *words: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "gateway", "card", *map(str, words)]
     return subprocess.run(command, env=apart.environment, capture_output=True, text=True, timeout=60)
+
+
+def seen(apart: Pcscd, reader: int, words: str) -> None:
+    """Wait until ``card list`` says ``words`` of a reader."""
+    end = time.monotonic() + 15
+    while json.loads(gateway(apart, "list", "--json").stdout)[reader]["card"] != words:
+        assert time.monotonic() < end
+
+
+def typed(apart: Pcscd, keys: bytes, *words: str) -> tuple[int, str, bool]:
+    """A command on a terminal where ``keys`` are typed at its first question: exit code, what the terminal showed, and
+    whether it still shows what is typed."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "gateway", "card", *words]
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        process = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, env=apart.environment, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+        shown = b""
+        while b" : " not in shown:
+            shown += screen.read(1000)
+        os.write(ours, keys)
+        status = process.wait(30)
+        echo = bool(termios.tcgetattr(theirs)[3] & termios.ECHO)
+        os.set_blocking(ours, False)
+        shown += screen.read(10000) or b""
+    os.close(theirs)
+    return status, shown.decode(), echo
+
+
+@pytest.mark.parametrize(
+    ("keys", "status", "said"),
+    [(b"\x03", 130, ""), (b"\x04", 65, "CPS-CODE"), (b"12\xe934\n", 65, "CPS-CODE")],
+    ids=["Ctrl-C", "Ctrl-D", "no UTF-8"],
+)
+def test_the_terminal_is_left_as_it_was(apart: Pcscd, keys: bytes, status: int, said: str) -> None:
+    left, shown, echo = typed(apart, keys, "authenticate")
+    assert (left, echo) == (status, True), shown
+    assert said in shown
+    assert "Traceback" not in shown
+
+
+def test_no_dump_of_a_command_that_is_given_a_code() -> None:
+    ask = "import ctypes, resource; return_code = lambda _: print(resource.getrlimit(resource.RLIMIT_CORE)[0],"
+    ask += " ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    probe = f"{ask}; import gateway.commands.card as c; c.bounded(return_code, None)"
+    assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True).stdout == "0 0\n"
 
 
 def code(path: Path, digits: str) -> Path:
@@ -138,6 +190,37 @@ class TestInserted:
         assert done.returncode == 65
         assert said in done.stderr
         assert "Traceback" not in done.stderr
+
+    def test_of_several_cards_none_is_chosen(self, apart: Pcscd, pki: Pki, tmp_path: Path) -> None:
+        """A code is never offered to a colleague's card because it lies in the reader that comes first."""
+        digits = code(tmp_path / "code.pin", CODE)
+        other = apart.start_card(pki, tmp_path / "codes.json", name=NURSE, port=35964)
+        try:
+            seen(apart, 1, "CPS3")
+            done = gateway(apart, "authenticate", "--pin-file", digits)
+            assert (done.returncode, "CPS-WHICH" in done.stderr) == (65, True), done.stderr
+            shown = gateway(apart, "info", "--json", "--reader", "Virtual PCD 00 01")
+            assert json.loads(shown.stdout)["identifier"] == NURSE
+            assert gateway(apart, "authenticate", "--pin-file", digits, "--reader", "Virtual PCD 00 01").returncode == 0
+            done = gateway(apart, "info", "--reader", "Virtual PCD")
+            assert (done.returncode, "CPS-NO-READER" in done.stderr) == (69, True)
+        finally:
+            other.pull()
+            seen(apart, 1, "vide")
+
+    def test_the_last_try_is_a_person_s_decision(self, apart: Pcscd, inserted: InsertedCard, tmp_path: Path) -> None:
+        right, wrong = code(tmp_path / "right.pin", CODE), code(tmp_path / "wrong.pin", WRONG)
+
+        def tries() -> int:
+            return int(json.loads(inserted.state.read_text())["tries"]["1"])
+
+        while tries() > 1:
+            gateway(apart, "authenticate", "--pin-file", wrong)
+        for words in (["authenticate"], ["change-pin", "--new-pin-file", right]):
+            done = gateway(apart, *words, "--pin-file", right)
+            assert (done.returncode, "CPS-LAST-TRY" in done.stderr, tries()) == (65, True, 1)
+        assert gateway(apart, "authenticate", "--pin-file", right, "--last-try").returncode == 0
+        assert tries() == 3
 
     def test_usage(self, apart: Pcscd) -> None:
         assert gateway(apart).returncode == 64

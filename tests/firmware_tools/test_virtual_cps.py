@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from card_bench import DOCTOR, NURSE, bare_card, check_signature, identity_of
+from cryptography.x509 import load_der_x509_certificate
 from development_pki import Pki
 from virtual_cps import faults, files
 from virtual_cps.card import VirtualCps
 
-from gateway.card.cps import luhn
+from gateway.card.cps import luhn, serial_number
 from gateway.card.proof import digest_info
 
 # ---------------------------------------------------------------- the card alone
@@ -247,6 +249,17 @@ def test_published_sizes(pki: Pki) -> None:
     assert len(serial) == 12
     assert luhn(serial[2:].hex()[:-1])
     assert len(tree[0x7001].content) > 97
+
+
+@pytest.mark.parametrize("number", [0, 7, 999_999])
+def test_nobody_takes_it_for_a_real_card(pki: Pki, number: int) -> None:
+    """Its number begins with the category of test cards, and nobody but this PKI names its holder."""
+    assert serial_number(files.serial_file(number)).startswith("80")
+    for use in ("sig", "auth"):
+        certificate = load_der_x509_certificate(pki.certificate(f"practitioners/{DOCTOR}/{use}"))
+        issuer = certificate.issuer.rfc4514_string()
+        assert "OCT-GATEWAY TEST" in issuer
+        assert not re.search("IGC|ASIP|SANTE", issuer)
 
 
 def test_any_command_is_answered(bare: VirtualCps) -> None:

@@ -71,6 +71,17 @@ CASES = [
         "attention",
         "La carte n'est pas une CPS : 2 fichiers attendent. Insérez la carte CPS du praticien.",
     ),
+    (
+        {"waiting": {"CHECKED": 2}, "conditions": [card("busy", "Un autre programme garde la carte pour lui.")]},
+        "attention",
+        "Un autre programme garde la carte pour lui : 2 fichiers attendent."
+        " Fermez le logiciel qui se sert de la carte.",
+    ),
+    (
+        {"waiting": {"CHECKED": 2}, "conditions": [card("reading")]},
+        "attention",
+        "La carte est en cours de lecture : 2 fichiers attendent. Patientez un instant.",
+    ),
     ({"conditions": [card("blocked")]}, "fault", "Le code de la carte est bloqué. Débloquez la carte."),
     (
         {"waiting": {"CHECKED": 1}, "conditions": [condition("card", "card", "CPS-ABSENT")]},

@@ -82,12 +82,12 @@ def _view(holder: str, serial: str, root: str, items: list[dict[str, Any]], trie
         "locked", "CPS-LOCKED", "Carte insérée : le code porteur est attendu.", holder, serial, tries, "2028-01-01",
         pad=pad,
     )  # fmt: skip
-    return {"card": asdict(locked), "root": root, "items": items, "policy": "this-batch"}
+    return {"card": asdict(locked), "root": root, "items": items, "policy": "this-batch", "until": None}
 
 
 NOBODY: dict[str, Any] = {
     "card": asdict(Condition("absent", "CPS-ABSENT", "Aucune carte dans le lecteur : insérez la carte CPS.")),
-    "root": ROOT, "items": [], "policy": "this-batch",
+    "root": ROOT, "items": [], "policy": "this-batch", "until": None,
 }  # fmt: skip
 
 

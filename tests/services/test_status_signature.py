@@ -28,6 +28,30 @@ def test_what_is_about_to_be_signed_is_shown(service: Service, day: dict[State, 
     assert (told["lots"], told["factures"], told["total"], told["root"]) == (3, 41, 231840, ROOT)
 
 
+@pytest.mark.parametrize(
+    ("policy", "until", "words"),
+    [
+        ("this-batch", None, "Le code ne sert qu'à ce qui est affiché ci-dessus."),
+        ("until 12:30", None, "Le code ne sert qu'à ce qui est affiché ci-dessus."),
+        (
+            "until 12:30",
+            "12:30",
+            "Le code sera gardé jusqu'à 12 h 30 au plus tard : tout ce que cette carte peut signer d'ici là",
+        ),
+        ("each", None, "Un code par fichier"),
+    ],
+)
+def test_what_a_code_serves_for_is_shown_before_it_is_given(
+    service: Service, day: dict[State, str], policy: str, until: str | None, words: str
+) -> None:
+    service.card.wait_for(day[State.CHECKED])
+    service.card.views[0] |= {"policy": policy, "until": until}
+    text = service.page("/")
+    said = ("ne sert qu'à ce qui", "sera gardé", "Un code par fichier")
+    assert [one in text for one in said].count(True) == 1
+    assert words in text
+
+
 def test_a_code_signs_what_was_shown(service: Service, day: dict[State, str]) -> None:
     service.card.wait_for(day[State.CHECKED])
     response, _ = service.sign()

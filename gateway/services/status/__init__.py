@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.card import memory
 from gateway.config import Paths, setting
 from gateway.lan.http import Limits, Request, Response, Route, Server, answer_events
 from gateway.leds import CLASS, Lamps
@@ -92,7 +93,8 @@ async def watch(runtime: Runtime, view: View, lamps: Lamps, bell: Bell) -> None:
 
 
 async def run(runtime: Runtime, paths: Paths, settings: StatusSettings) -> None:
-    """Serve pages and JSON, and keep the lamps, until the runtime stops."""
+    """Serve pages and JSON, and keep the lamps, until the runtime stops; no dump of what typed codes pass through."""
+    memory.seal()
     view, bell = View(paths), Bell()
     pages = Pages(view)
     routes = [*pages.routes(), *Api(view).routes(), Route("GET", "/events", bell.events)]

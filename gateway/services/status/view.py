@@ -86,12 +86,14 @@ class Situation:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one code given to one card would sign: the root, its items with their fichier's name, and the sums."""
+    """What one code given to one card would sign: the root, its items with their fichier's name, the sums; ``until``
+    which hour, HH:MM, it would also serve for what comes later, None: it would not."""
 
     card: Row
     root: str
     items: tuple[Row, ...]
     policy: str
+    until: str | None
 
     @property
     def lots(self) -> int:
@@ -257,7 +259,7 @@ class View:
 
 def _batch(view: Row, names: dict[str, str]) -> Batch:
     items = tuple({**item, "name": names.get(item["fichier"], item["fichier"][:8])} for item in view["items"])
-    return Batch(view["card"], view["root"], items, view["policy"])
+    return Batch(view["card"], view["root"], items, view["policy"], view["until"])
 
 
 def _with_words(facture: Row) -> Row:

@@ -1,19 +1,21 @@
-"""Whose card it is, as the card service and the keeper read it: the same of every certificate."""
+"""What a card's certificates say; whose card it is, the card service and the keeper read alike."""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from card_bench import DOCTOR, STAFF
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from development_pki import Pki
 
-from gateway.card.holder import holder
+from gateway.card.certificate import check_readable, holder, rsa_key, valid_until
 from gateway.envelope.certificates import holder as keepers_holder
 from gateway.errors import Refused
 
@@ -62,6 +64,37 @@ def test_development_cards(pki: Pki) -> None:
         assert (found.name, found.identifier, found.kind) == (STAFF, STAFF, "CPE")
 
 
-def test_unreadable() -> None:
+@pytest.mark.parametrize("read", [holder, valid_until, rsa_key])
+@pytest.mark.parametrize("certificate", [b"", b"\x30\x03\x02\x01\x01", b"\xff" * 40])
+def test_unreadable(read: Callable[[bytes], object], certificate: bytes) -> None:
     with pytest.raises(Refused, match="CPS-CERT"):
-        holder(b"\x30\x03\x02\x01\x01")
+        read(certificate)
+
+
+def test_a_disturbed_certificate_is_read_or_refused(pki: Pki) -> None:
+    """Each byte of a certificate in turn, with any bit turned."""
+    chance, refused = random.Random(20261123), 0
+    whole = pki.certificate(f"practitioners/{DOCTOR}/sig")
+    for place in range(len(whole)):
+        disturbed = bytearray(whole)
+        disturbed[place] ^= 1 << chance.randrange(8)
+        try:
+            check_readable(bytes(disturbed))
+        except Refused as trouble:
+            assert trouble.code == "CPS-CERT"
+            refused += 1
+    assert 10 < refused < len(whole)
+
+
+def test_the_key_and_the_end(pki: Pki) -> None:
+    name = f"practitioners/{DOCTOR}/sig"
+    key, der = pki.key(name), pki.certificate(name)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    numbers = key.public_key().public_numbers()
+    assert rsa_key(der) == (numbers.n, numbers.e)
+    assert valid_until(der) == x509.load_der_x509_certificate(der).not_valid_after_utc
+
+
+def test_a_key_of_another_kind_is_none() -> None:
+    with pytest.raises(Refused, match="CPS-CERT"):
+        rsa_key(certificate(((CN, "810001234567"),)))
