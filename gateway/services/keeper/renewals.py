@@ -19,6 +19,7 @@ from gateway.book.moves import iso
 from gateway.envelope.algorithms import public_key, read_certificate
 from gateway.envelope.box_keys import BY_NAME, KEYS, PRACTICE
 from gateway.envelope.certificates import check_path
+from gateway.envelope.names import common_name
 from gateway.envelope.requests import mark, read_request
 from gateway.envelope.seal import Sealer
 from gateway.envelope.signed import sign_with_key, signed_size, write_signed
@@ -34,7 +35,6 @@ from gateway.formats.enrolment import (
     from_base64,
     to_base64,
 )
-from gateway.link.partners import common_name
 from gateway.process import keyring
 from gateway.process.enrolment import check_lifetimes, pem, transport_file
 from gateway.process.identity import Identity
