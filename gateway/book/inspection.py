@@ -22,7 +22,6 @@ from gateway.book.proofs import Proofs, read_rows
 from gateway.book.segments import names, proof_of
 from gateway.envelope.certificates import Use, check_path
 from gateway.envelope.signed import read_signed
-from gateway.envelope.timestamp import read_token
 from gateway.errors import Deferred, Refused, Trouble
 from gateway.formats.receipt import Receipt
 from gateway.formats.returns import unpack
@@ -159,6 +158,8 @@ class _Signed:
     def stamp(self, proof: Proof, signed: bytes) -> None:
         if not self._authority.tsa:
             return
+        from gateway.envelope.timestamp import read_token  # heavy, and only where an authority is trusted
+
         told = read_token(signed, self._authority.tsa)
         if told.imprint.hex() != proof.about or proof.about not in self.digests:
             raise Refused("JRN-041", "la contremarque de temps ne porte sur aucun point de contrôle de ce journal.")
