@@ -412,10 +412,9 @@ def test_ctrl_c_leaves_one_who_never_answers(file: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         child = start("send", file, "--to", f"pesit://B:x@127.0.0.1:{silent.getsockname()[1]}/S", "--as", "A")
         silent.accept()[0].recv(100)
-        began = time.monotonic()
         child.send_signal(signal.SIGINT)
-        _, errors = child.communicate(timeout=20)
-    assert child.returncode == 130 and "Traceback" not in errors and time.monotonic() - began < 5
+        _, errors = child.communicate(timeout=20)  # an answer would be awaited for 30
+    assert child.returncode == 130 and "Traceback" not in errors
 
 
 def test_ctrl_c_ends_a_server(server: Server) -> None:
