@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import shutil
 import subprocess
@@ -51,7 +52,11 @@ def bare_processes(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def idle_memory() -> list[dict[str, Any]]:
-    """PSS of the five idle services, a card in the reader, against five bare processes."""
+    """PSS of the five idle services, a card in the reader, against five bare processes.
+
+    The byte code lies beside the sources, as on a box: a service that must compile them keeps 0.5 MiB of that.
+    """
+    compileall.compile_dir(HERE.parent / "gateway", quiet=1)
     root = Path(tempfile.mkdtemp(prefix="oct-"))
     try:
         with Stage(root) as stage:

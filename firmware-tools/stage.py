@@ -35,7 +35,7 @@ from gateway.config import Paths, write_toml
 from gateway.envelope.box_keys import SECRETS, owned_by
 from gateway.lan.folder import FOLDERS
 from gateway.leds import make_folder
-from gateway.link.partners import password_hash
+from gateway.link.passwords import password_hash
 
 REPO = Path(__file__).resolve().parents[1]
 TOOLS = REPO / "firmware-tools"

@@ -22,7 +22,6 @@ from gateway.book.proofs import Proofs, read_rows
 from gateway.book.segments import names, proof_of
 from gateway.envelope.certificates import Use, check_path
 from gateway.envelope.signed import read_signed
-from gateway.envelope.timestamp import read_token
 from gateway.errors import Deferred, Refused, Scope, Trouble
 from gateway.formats.receipt import Receipt
 from gateway.formats.returns import unpack
@@ -183,6 +182,8 @@ class _Signed:
     def stamp(self, proof: Proof, signed: bytes) -> None:
         if not self._authority.tsa:
             return
+        from gateway.envelope.timestamp import read_token  # heavy, and only where an authority is trusted
+
         told = read_token(signed, self._authority.tsa)
         covered = self.pieces.get(proof.about)
         if told.imprint.hex() != proof.about or covered is None or covered.size != proof.size:

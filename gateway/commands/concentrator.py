@@ -23,7 +23,7 @@ from gateway.concentrator.store import Store
 from gateway.concentrator.witness import forget
 from gateway.errors import Deferred, Scope
 from gateway.formats.words import plural
-from gateway.link.partners import password_hash
+from gateway.link.passwords import password_hash
 
 VERDICTS = """
 SELECT verdicts.id, verdicts.fichier, verdicts.sender, verdicts.transmission, verdict, code, text, kind, verdicts.size,

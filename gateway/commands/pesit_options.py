@@ -21,7 +21,8 @@ from gateway.config import read_section
 from gateway.errors import Refused, Scope
 from gateway.link.client import Partner
 from gateway.link.line import Timers
-from gateway.link.partners import Addresses, PartnerEntry, password_hash
+from gateway.link.partners import Addresses, PartnerEntry
+from gateway.link.passwords import password_hash
 from gateway.link.tls import harden
 from gateway.pesit.compression import Compression
 from gateway.pesit.framing import Framing

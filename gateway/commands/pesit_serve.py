@@ -96,9 +96,9 @@ def serve_directory(arguments: argparse.Namespace) -> int:
     with _listening(*arguments.listen) as sock, closing(Tracing(arguments.trace, "<")) as tracing:
         directory = _directory(arguments, partners, tell)
         host, port = sock.getsockname()[:2]
-        tell("listening", {"address": f"{host}:{port}", "port": port, "name": arguments.name})
+        ready = partial(tell, "listening", {"address": f"{host}:{port}", "port": port, "name": arguments.name})
         calls = partial(serve, [sock], settings=_settings(arguments), ssl_context=context, watch=tracing.observer)
-        return asyncio.run(_serve(arguments, directory, calls, tell))
+        return asyncio.run(_serve(arguments, directory, calls, tell, ready))
 
 
 def _directory(arguments: argparse.Namespace, partners: Partners, tell: Tell) -> Directory:
@@ -141,7 +141,11 @@ def _listening(host: str, port: int) -> socket.socket:
         raise Deferred("PES-LISTEN", text, Scope.BOX) from None
 
 
-async def _serve(arguments: argparse.Namespace, directory: Directory, calls: Callable[..., Any], tell: Tell) -> int:
+async def _serve(
+    arguments: argparse.Namespace, directory: Directory, calls: Callable[..., Any], tell: Tell,
+    ready: Callable[[], None],
+) -> int:  # fmt: skip
+    """Answer calls until a signal; ``ready`` is told once a signal is heeded."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     signals: list[int] = []
 
@@ -151,6 +155,7 @@ async def _serve(arguments: argparse.Namespace, directory: Directory, calls: Cal
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ask, number)
+    ready()
     if arguments.route:
         with closing(Spool(arguments.directory / PRIVATE / "relay")) as spool:
             await _relay(Relay(directory, frozenset({arguments.name}), _routes(arguments), spool,

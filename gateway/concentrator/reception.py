@@ -26,8 +26,9 @@ from gateway.concentrator.settings import ConcentratorSettings, PartnerAccess
 from gateway.concentrator.spool import Incoming, Repeated
 from gateway.concentrator.store import Store, number_of
 from gateway.envelope.certificates import Use
+from gateway.envelope.names import common_name
 from gateway.errors import Deferred
-from gateway.link.partners import Passwords, common_name
+from gateway.link.partners import Passwords
 from gateway.pesit import diagnostics
 from gateway.pesit.records import Form
 from gateway.pesit.transfer import Identity, SyncPoint

@@ -23,6 +23,12 @@ def holder(certificate: bytes) -> Holder:
     return found
 
 
+def common_name(certificate: bytes) -> str:
+    """The CN of a certificate (DER), "" when it has none."""
+    names = x509.load_der_x509_certificate(certificate).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else ""
+
+
 def display_name(certificate: x509.Certificate) -> str:
     """Given name and surname where it is a person, else the common name."""
     subject = {one.oid: one.value for one in certificate.subject if isinstance(one.value, str)}

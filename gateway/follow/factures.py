@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gateway.book.moves import Book
 from gateway.formats.masking import without_nir
-from gateway.formats.noemie import Part, Return, ReturnedFacture
+from gateway.formats.noemie_values import Part, Return, ReturnedFacture
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ It reads no settings and keeps nothing on disk.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 import ssl
@@ -21,35 +20,13 @@ from dataclasses import dataclass, replace
 from gateway.errors import Deferred, Scope
 from gateway.link.client import Connection, Inspection, Partner, connect
 from gateway.link.line import Observer
+from gateway.link.passwords import SALT, password_fits
 from gateway.pesit import diagnostics
 
-_N, _R, _P = 1 << 14, 8, 1
-_SALT = 16
-_NOTHING_FITS = f"scrypt${'00' * _SALT}${'00' * 64}"
+_NOTHING_FITS = f"scrypt${'00' * SALT}${'00' * 64}"
 """Against this the password of an unknown identifier is tried: it takes as long as any other."""
 
 _FREE_TRIES, _LONGEST_WAIT_S = 3, 300
-
-
-def password_hash(password: str) -> str:
-    """The hash of a partner's password as settings hold it: ``scrypt$salt$digest``, hexadecimal."""
-    salt = secrets.token_bytes(_SALT)
-    return f"scrypt${salt.hex()}${_scrypt(password, salt).hex()}"
-
-
-def password_fits(password: str, hashed: str) -> bool:
-    """Whether ``password`` is the hashed one, in a time that tells nothing; a hash of another form fits none."""
-    kind, _, rest = hashed.partition("$")
-    salt, _, digest = rest.partition("$")
-    try:
-        expected = _scrypt(password, bytes.fromhex(salt))
-    except ValueError:
-        return False
-    return kind == "scrypt" and hmac.compare_digest(expected.hex().encode(), digest.encode())
-
-
-def _scrypt(password: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(password.encode(), salt=salt, n=_N, r=_R, p=_P, maxmem=64 << 20)
 
 
 @dataclass
@@ -100,13 +77,11 @@ class Passwords:
         return fits
 
 
-def common_name(certificate: bytes) -> str:
-    """The CN of a certificate (DER), "" when it has none."""
-    from cryptography import x509  # heavy, and only where a certificate comes
-    from cryptography.x509.oid import NameOID
+def _names(certificate: bytes | None, name: str) -> bool:
+    """Whether there is a certificate (DER) and its CN is ``name``."""
+    from gateway.envelope.names import common_name  # heavy, and only where a certificate comes
 
-    names = x509.load_der_x509_certificate(certificate).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(names[0].value) if names else ""
+    return certificate is not None and common_name(certificate) == name
 
 
 @dataclass(frozen=True)
@@ -146,7 +121,7 @@ class Partners:
         passwords, 3.309 for one connection too many. ``certificate`` (DER) was checked by TLS.
         """
         entry = self._entries.get(identifier, PartnerEntry(""))
-        if entry.client_name and (certificate is None or common_name(certificate) != entry.client_name):
+        if entry.client_name and not _names(certificate, entry.client_name):
             raise diagnostics.trouble("3.304")
         if entry.password_hash or not entry.client_name:
             self._passwords.check(identifier, password, self._clock())

@@ -40,7 +40,7 @@ from gateway.formats.enrolment import (
     from_base64,
     to_base64,
 )
-from gateway.link.partners import password_hash
+from gateway.link.passwords import password_hash
 from gateway.process.identity import Identity
 
 PASSWORD_SYMBOLS = string.ascii_letters + string.digits

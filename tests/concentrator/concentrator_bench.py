@@ -30,7 +30,7 @@ from gateway.formats.keys import nir_key
 from gateway.formats.mandates import Mandate
 from gateway.formats.receipt import Receipt
 from gateway.formats.returns import ReturnFile, unpack
-from gateway.link.partners import password_hash
+from gateway.link.passwords import password_hash
 
 BOX, PASSWORD = "BOX00001", "secret"
 EMITTER = "991038431"

@@ -22,7 +22,8 @@ from gateway.link.client import Connection, Partner, connect
 from gateway.link.line import Timers
 from gateway.pesit.transfer import Identity, SyncPoint
 
-QUICK = Timers(answer=10, connect=10, close=1, store=20)
+PATIENT = Timers(answer=60, connect=60, close=1, store=60)
+"""No test waits for one of these to run out: they only keep a broken one from waiting for ever."""
 
 
 class Process:
@@ -41,7 +42,7 @@ class Process:
         port.unlink(missing_ok=True)
         command = [sys.executable, "-m", "gateway", "run", "concentrator", "--config", str(self._config)]
         self._child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not port.exists():
             assert self._child.poll() is None and time.monotonic() < deadline
             time.sleep(0.02)
@@ -51,7 +52,7 @@ class Process:
         """Send a signal and wait; the exit status."""
         assert self._child is not None
         os.kill(self._child.pid, number)
-        return self._child.wait(10)
+        return self._child.wait(30)
 
     @property
     def running(self) -> bool:
@@ -84,7 +85,7 @@ class Box:
 
     def __init__(self, bench: Bench, port: int, password: str = PASSWORD, client: str | None = "box-transport") -> None:
         self.bench = bench
-        self.partner = Partner("127.0.0.1", port, BOX, "OCT", password, sync_kb=32, window=2, timers=QUICK)
+        self.partner = Partner("127.0.0.1", port, BOX, "OCT", password, sync_kb=32, window=2, timers=PATIENT)
         folder = bench.pki.directory
         self.context = ssl.create_default_context(cafile=str(folder / "root.pem"))
         if client is not None:

@@ -11,7 +11,7 @@ from concentrator_bench import BOX, Bench, b2
 
 from gateway.__main__ import main
 from gateway.concentrator.store import Store
-from gateway.link.partners import password_fits
+from gateway.link.passwords import password_fits
 
 
 def test_the_listing_says_what_was_integrated(bench: Bench, opened: Store, capsys: pytest.CaptureFixture[str]) -> None:

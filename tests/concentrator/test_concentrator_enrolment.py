@@ -25,7 +25,7 @@ from gateway.errors import Deferred, Refused, Trouble
 from gateway.formats.codes import proof
 from gateway.formats.enrolment import Bundle, EnrolmentRequest, Named, to_base64
 from gateway.formats.mandates import Mandate
-from gateway.link.partners import password_fits
+from gateway.link.passwords import password_fits
 from gateway.process.enrolment import PASSWORD_LENGTH, accept
 
 NOW = "2026-01-01T00:00:00Z"

@@ -8,7 +8,8 @@ from samples import b2
 
 from gateway.formats import canonical
 from gateway.formats.b2 import check
-from gateway.formats.b2_reveal import NOTHING, Revealed, read_facture
+from gateway.formats.b2_reveal import read_facture
+from gateway.formats.b2_revealed import NOTHING, Revealed
 
 EDITS = {
     "as it is": lambda data: data,

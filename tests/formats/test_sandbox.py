@@ -11,7 +11,8 @@ import pytest
 from b2_edits import SAMPLES, TWO_LOTS
 
 from gateway.formats import noemie
-from gateway.formats.b2_reveal import NOTHING, Revealed, read_facture
+from gateway.formats.b2_reveal import read_facture
+from gateway.formats.b2_revealed import NOTHING, Revealed
 from gateway.formats.findings import Report
 from gateway.formats.kinds import check_fichier
 from gateway.formats.noemie_values import Return

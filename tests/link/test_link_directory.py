@@ -13,7 +13,8 @@ import pytest
 
 from gateway.errors import Trouble
 from gateway.link.directory import Directory, Incoming, Repeated, Rooms, harmless
-from gateway.link.partners import PartnerEntry, Partners, password_hash
+from gateway.link.partners import PartnerEntry, Partners
+from gateway.link.passwords import password_hash
 from gateway.pesit import diagnostics
 from gateway.pesit.records import Form
 from gateway.pesit.transfer import Identity, SyncPoint

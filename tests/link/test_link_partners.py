@@ -12,18 +12,11 @@ import pytest
 from development_pki import Pki
 from shelf import SHORT, Shelf, serving
 
+from gateway.envelope.names import common_name
 from gateway.errors import Deferred, Refused, Scope, Trouble
 from gateway.link.client import Partner
-from gateway.link.partners import (
-    Addresses,
-    PartnerEntry,
-    Partners,
-    Passwords,
-    common_name,
-    connect_any,
-    password_fits,
-    password_hash,
-)
+from gateway.link.partners import Addresses, PartnerEntry, Partners, Passwords, connect_any
+from gateway.link.passwords import password_fits, password_hash
 
 HASH = password_hash("secret")
 CALLER = Partner("nowhere.invalid", 1, "BOX", "OCT", "SECRET", timers=SHORT)

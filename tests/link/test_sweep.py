@@ -25,7 +25,8 @@ from gateway.errors import Deferred, Scope
 from gateway.link.client import Connection, Partner, connect
 from gateway.link.directory import Directory, Rooms
 from gateway.link.line import Timers
-from gateway.link.partners import PartnerEntry, Partners, password_hash
+from gateway.link.partners import PartnerEntry, Partners
+from gateway.link.passwords import password_hash
 from gateway.link.server import Settings, serve
 from gateway.pesit.codec import articles, decode
 from gateway.pesit.compression import Compression

@@ -7,7 +7,6 @@ nothing else; without ``tsa_url`` requests stay where they are.
 from __future__ import annotations
 
 import asyncio
-import http.client
 import re
 import ssl
 import time
@@ -57,6 +56,8 @@ async def _ask(url: str, notices: Door, arrived: Door, name: str) -> None:
 
 def post(url: str, asked: bytes) -> bytes:
     """The body of the authority's answer; Deferred TSA-010 (scope route), Refused TSA-011 (scope route)."""
+    import http.client  # heavy, and only where an authority is configured
+
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise Refused("TSA-011", "[forward] tsa_url n'est pas une adresse http(s).", Scope.ROUTE)

@@ -18,6 +18,7 @@ from gateway.book.doors import Door
 from gateway.book.moves import iso
 from gateway.envelope.algorithms import public_key, read_certificate
 from gateway.envelope.box_keys import BY_NAME, KEYS, PRACTICE
+from gateway.envelope.names import common_name
 from gateway.envelope.requests import mark, read_request
 from gateway.envelope.seal import Sealer
 from gateway.envelope.signed import sign_with_key, signed_size, write_signed
@@ -33,7 +34,6 @@ from gateway.formats.enrolment import (
     from_base64,
     to_base64,
 )
-from gateway.link.partners import common_name
 from gateway.process import keyring
 from gateway.process.enrolment import check_lifetimes, pem, transport_file
 from gateway.process.identity import Identity

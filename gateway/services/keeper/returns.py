@@ -31,7 +31,7 @@ from gateway.follow.lots import acknowledge
 from gateway.formats.arl import Arl
 from gateway.formats.enrolment import RENEWAL, RenewalAnswer
 from gateway.formats.masking import name_without_nir, without_nir
-from gateway.formats.noemie import Return
+from gateway.formats.noemie_values import Return
 from gateway.formats.receipt import Receipt
 from gateway.formats.returns import ReturnFile, pack, unpack
 from gateway.formats.words import printable

@@ -16,7 +16,7 @@ from typing import Any
 
 from gateway.book.moves import iso
 from gateway.errors import Refused, Scope
-from gateway.formats.b2_reveal import NOTHING, Revealed
+from gateway.formats.b2_revealed import NOTHING, Revealed
 from gateway.formats.headed import Headed
 from gateway.formats.words import plural
 from gateway.journal.chain import ACCESS

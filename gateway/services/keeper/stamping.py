@@ -14,7 +14,6 @@ import secrets
 from gateway.book.doors import Door
 from gateway.book.moves import iso
 from gateway.book.proofs import Proofs
-from gateway.envelope import timestamp
 from gateway.errors import Refused, Scope
 from gateway.journal.chain import EVIDENCE
 from gateway.process.keyring import read_certificates
@@ -43,6 +42,8 @@ class Stamping:
         """Ask for a stamp on a checkpoint that the book has; earlier requests are taken back."""
         if not self._trusted():
             return
+        from gateway.envelope import timestamp  # heavy, and only where an authority is trusted
+
         book = self._desk.book
         imprint = hashlib.sha256(prepared.signed).digest()
         asked = timestamp.request(imprint, secrets.randbits(63))
@@ -65,6 +66,8 @@ class Stamping:
         ).fetchone()
         if asked is None:
             return
+        from gateway.envelope import timestamp  # heavy, and only where an authority is trusted
+
         try:
             token = timestamp.token_of(answer)
             stamp = timestamp.read_token(token, self._trusted())
