@@ -224,8 +224,8 @@ def _keys(paths: Paths) -> Section:
     for path in sorted(path for path in paths.credentials.rglob("*") if path.is_file()):
         rows.append((str(path.relative_to(paths.credentials)), f"{path.stat().st_mode & 0o777:04o}", "scellé"))
     remark = (
-        "Ce qui est scellé n'est ouvert que par systemd, pour son service. Le reste est en clair : qui emporte le disque"
-        " l'emporte (gateway keys seal)."
+        "Ce qui est scellé n'est ouvert que par systemd, pour son service. Le reste est en clair : qui emporte le"
+        " disque l'emporte (gateway keys seal)."
     )
     return Section("Clés privées et secrets", ("fichier", "mode", "lisible de"), tuple(rows), remark)
 

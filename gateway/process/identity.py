@@ -62,19 +62,20 @@ class Identity:
         """Those that are not there yet: the others stay, or what was taken would not be known again."""
         for secret in SECRETS:
             path = self._paths.key(secret.owner, secret.name)
-            if not path.exists():
+            if not path.exists() and not self._paths.credential(secret.owner, secret.name).exists():
                 put_private(path, secrets.token_hex(secret.size).encode())
 
     def forget_keys(self, wanted: Iterable[str] = ()) -> None:
         """Destroy the keys that no certificate of any generation and none of the ``wanted`` marks speaks of."""
         known = {*wanted, *(mark(public_key(read_certificate(path))) for path in self._generations.glob("*/*.pem"))}
-        for row in KEYS:
-            for path in (self._paths.keys / row.owner).glob(f"{row.name}.*.key") if row.owner else ():
-                if path.name.split(".")[-2] not in known:
+        for place in (self._paths.keys, self._paths.credentials):  # in clear, sealed
+            for row in KEYS:
+                for path in (place / row.owner).glob(f"{row.name}.*.key") if row.owner else ():
+                    if path.name.split(".")[-2] not in known:
+                        destroy(path)
+            for path in (place / "forward").glob(f"{PASSWORD}.*"):
+                if path.name.split(".")[-1] not in known:
                     destroy(path)
-        for path in (self._paths.keys / "forward").glob(f"{PASSWORD}.*"):
-            if path.name.split(".")[-1] not in known:
-                destroy(path)
 
     # -- the request under way
 
