@@ -1,10 +1,11 @@
 """A TPM in software behind a resource manager: ``python3 tpm_program.py STATE SOCKET``, until SIGTERM.
 
 A TPM has room for three sessions.  On a real machine the kernel's resource manager (/dev/tpmrm0) clears away what a
-caller leaves behind; here this program does, before swtpm: callers one after the other, and after each its sessions
-and objects are flushed (TPM 2.0 part 3, TPM2_GetCapability and TPM2_FlushContext).  It speaks as the reference
-simulator does (part 4, annex D), since that is the one way in which a caller of TSS keeps its connection: SOCKET has
-commands, SOCKET.ctrl the switches of a machine, which do nothing here.
+caller leaves behind; here this program does, before swtpm: one process after the other, and when it comes and comes
+again, sessions and objects of before are flushed (TPM 2.0 part 3, TPM2_GetCapability and TPM2_FlushContext): systemd
+connects for each credential and closes none of its connections before it ends.  It speaks as the reference simulator
+does (part 4, annex D), since so a caller of TSS keeps its connection: SOCKET has commands, SOCKET.ctrl the switches of
+a machine, which do nothing here.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SEND, END, DONE = 8, 20, bytes(4)
 NO_SESSIONS, GET_CAPABILITY, FLUSH_CONTEXT, HANDLES = 0x8001, 0x17A, 0x165, 1
@@ -39,7 +42,7 @@ def ask(tpm: socket.socket, command: bytes) -> bytes:
 
 
 def flush(tpm: socket.socket) -> None:
-    """Clear away what a caller left behind."""
+    """Clear away what callers left behind."""
     for kind in KINDS:
         answer = ask(tpm, struct.pack(">HIIIII", NO_SESSIONS, 22, GET_CAPABILITY, HANDLES, kind, 64))
         (count,) = struct.unpack_from(">I", answer, 15)
@@ -78,13 +81,45 @@ def carry(caller: socket.socket, tpm: socket.socket) -> None:
         caller.sendall(struct.pack(">I", len(answer)) + answer + DONE)
 
 
+class Turns:
+    """One process at a time, with all its connections."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._pid, self._open = 0, 0
+
+    @contextmanager
+    def of(self, pid: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._open or self._pid == pid)
+            self._pid, self._open = pid, self._open + 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._open -= 1
+                self._changed.notify_all()
+
+
+def serve(caller: socket.socket, tpm: socket.socket, turns: Turns) -> None:
+    """One connection; what its process did on others is over."""
+    pid, _, _ = struct.unpack("3i", caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    with caller, turns.of(pid):
+        flush(tpm)
+        carry(caller, tpm)
+
+
 def switch(listener: socket.socket) -> None:
     """Power and the like: always done."""
     while True:
         caller, _ = listener.accept()
-        with caller:
-            while (head := read(caller, 4)) and head != struct.pack(">I", END):
-                caller.sendall(DONE)
+        threading.Thread(target=agree, args=[caller], daemon=True).start()
+
+
+def agree(caller: socket.socket) -> None:
+    with caller:
+        while (head := read(caller, 4)) and head != struct.pack(">I", END):
+            caller.sendall(DONE)
 
 
 def main() -> None:
@@ -97,11 +132,10 @@ def main() -> None:
             tpm = connect(f"{path}.inner")
             threading.Thread(target=switch, args=[listen(f"{path}.ctrl")], daemon=True).start()
             listener = listen(path)
+            turns = Turns()
             while True:
                 caller, _ = listener.accept()
-                with caller:
-                    carry(caller, tpm)
-                flush(tpm)
+                threading.Thread(target=serve, args=[caller, tpm, turns], daemon=True).start()
         finally:
             swtpm.terminate()
 

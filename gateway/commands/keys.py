@@ -67,7 +67,7 @@ def seal(arguments: argparse.Namespace) -> int:
             except Refused as refusal:
                 troubles[refusal.text] = refusal
             except OSError as trouble:
-                text = f"{trouble.filename} : {trouble.strerror} ; cette commande est à lancer par root."
+                text = f"{trouble.filename or paths.keys / owner} : {trouble.strerror} ; cette commande est à lancer par root."
                 troubles[text] = Refused("KEY-005", text, Scope.BOX)
     if troubles:
         raise Refused(next(iter(troubles.values())).code, " ".join(troubles), Scope.BOX)
@@ -145,8 +145,9 @@ class _Own:
         """Refused KEY-004 where systemd would not give the service what is sealed here."""
         if not BOOTED.is_dir():
             return
-        command = ["systemctl", "show", "--value", "--property=LoadCredentialEncrypted", self._unit]
-        if str(self._sealed) not in subprocess.run(command, capture_output=True, text=True).stdout:
+        written = _systemctl("cat", self._unit).splitlines()
+        loaded = _systemctl("show", "--value", "--property=NeedDaemonReload", self._unit).strip() == "no"
+        if f"LoadCredentialEncrypted=keys:{self._sealed}" not in written or not loaded:
             text = f"{self._unit} ne charge pas {self._sealed} : installez les unités, puis systemctl daemon-reload."
             raise Refused("KEY-004", text, Scope.BOX)
 
@@ -166,9 +167,15 @@ class _Own:
             self._finish()
 
     def _finish(self) -> None:
-        """Overwrite and remove what was sealed, now or before a crash."""
+        """Overwrite and remove what was sealed, now or before a crash, and what a crash left half sealed."""
         for name in self._names(SEALED):
             _overwrite(self._clear / f"{SEALED}{name}")
+        for half in self._sealed.glob(".*.new"):
+            destroy(half)
+
+
+def _systemctl(*words: str) -> str:
+    return subprocess.run(["systemctl", *words], capture_output=True, text=True).stdout
 
 
 def _way(wanted: str) -> str:

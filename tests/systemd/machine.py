@@ -39,6 +39,13 @@ class Machine:
         self.out = root / "var/log/out"
         self.environment: dict[str, str] = {}
         """Of its systemd."""
+        self.binds: dict[Path, str] = {}
+        """Directories of this machine and where they stand in it, to be read only."""
+
+    @property
+    def written(self) -> Path:
+        """What its disk has beyond this machine's."""
+        return self.root.with_name("upper")
 
     def install(self) -> None:
         """The gateway's units, as systemd/README.md installs them, and nothing else."""
@@ -66,6 +73,7 @@ class Machine:
             "systemd-nspawn", "--quiet", f"--directory={self.root}", "--boot", "--register=no", "--keep-unit",
             "--private-network", "--console=read-only",
             *(f"--setenv={name}={value}" for name, value in self.environment.items()),
+            *(f"--bind-ro={here}:{there}" for here, there in self.binds.items()),
             "--", "--unit=gateway-test.target",
         ]  # fmt: skip
         with _own_cgroup() as enter:
