@@ -7,7 +7,8 @@ ROOT   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # What Debian gives: to build the two bindings, the card's side, and what tests hold us against.
 PACKAGES := python3-venv python3-dev gcc libc6-dev pkg-config libpcsclite-dev libsystemd-dev \
-            pcscd vsmartcard-vpcd opensc openssl openssh-server libengine-pkcs11-openssl iproute2 util-linux systemd systemd-container tzdata chromium
+            pcscd vsmartcard-vpcd opensc openssl openssh-server libengine-pkcs11-openssl iproute2 util-linux systemd systemd-container tzdata chromium \
+            swtpm libtss2-esys-3.0.2-0 libtss2-rc0 libtss2-tcti-mssim0
 
 .PHONY: setup demo test check bench dev power test-large conformity
 

@@ -67,7 +67,8 @@ def seal(arguments: argparse.Namespace) -> int:
             except Refused as refusal:
                 troubles[refusal.text] = refusal
             except OSError as trouble:
-                text = f"{trouble.filename or paths.keys / owner} : {trouble.strerror} ; cette commande est à lancer par root."
+                place = trouble.filename or paths.keys / owner
+                text = f"{place} : {trouble.strerror}. Cette commande est à lancer par root."
                 troubles[text] = Refused("KEY-005", text, Scope.BOX)
     if troubles:
         raise Refused(next(iter(troubles.values())).code, " ".join(troubles), Scope.BOX)

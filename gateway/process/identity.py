@@ -160,7 +160,7 @@ def _put(path: Path, content: bytes, mode: int, owner: tuple[int, int] | None = 
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as out:
         out.write(content)
-        if owner is not None and os.geteuid() == 0:
+        if owner not in (None, (os.geteuid(), os.getegid())) and os.geteuid() == 0:
             os.fchown(out.fileno(), *owner)
         os.fchmod(out.fileno(), mode)
         out.flush()
