@@ -241,9 +241,9 @@ En clair, un service détourné voit :
 - `forward` : du scellé, dont il n'a aucune clé, et les certificats publics. C'est le seul à sortir ; il n'écoute pas.
 - `status` : les codes tapés sur la page, les comptes, et ce que `keeper` veut bien répondre. Aucun contenu.
 
-Hors du tableau : `gateway-keys`, root un instant par heure, sans réseau et avec le seul droit d'entrer dans les dossiers des
-clés. Il n'y lit qu'un fichier fini du service à qui est le dossier, jamais à travers un lien, et ne scelle que pour ce service :
-`tests/commands/test_commands_keys.py` le montre.
+Hors du tableau : `gateway-keys`, root un instant par heure, sans réseau et avec le seul droit d'entrer dans les
+dossiers des clés. Il n'y lit qu'un fichier fini du service à qui est le dossier, jamais à travers un lien, et ne
+scelle que pour ce service : `tests/commands/test_commands_keys.py` le montre.
 """
 
 if __name__ == "__main__":
