@@ -13,6 +13,7 @@ from machine import KINDS
 
 from gateway.commands.sections import SERVICES
 from gateway.config import Paths
+from gateway.envelope.box_keys import KEYS
 from gateway.services.intake import IntakeSettings
 from gateway.services.status import StatusSettings
 
@@ -162,6 +163,15 @@ def test_a_unit_names_no_path_that_nobody_makes(service: str) -> None:
     named = {word.removesuffix(":ro") for word in values(unit(service), *keys) if not word.startswith("-")}
     made = made_by_tmpfiles() | (made_by_tmpfiles("gateway-concentrator.conf") if service == "concentrator" else set())
     assert named and named <= made
+
+
+@pytest.mark.parametrize("service", PRACTICE_SERVICES)
+def test_systemd_opens_for_a_service_its_own_sealed_keys(service: str) -> None:
+    """A directory that is missing would keep the service from starting."""
+    owns = any(row.owner == service for row in KEYS)
+    directory = PATHS.credential(service, "")
+    assert values(unit(service), "LoadCredentialEncrypted") == ([f"keys:{directory}"] if owns else [])
+    assert (str(directory) in made_by_tmpfiles()) == owns
 
 
 def test_the_keeper_has_one_writable_mount_so_that_it_can_link_parts_into_doors() -> None:
