@@ -35,6 +35,7 @@ FAMILIES = {
     "card": "card",
     "concentrator": "concentrator",
     "enrol": "enrol",
+    "keys": "keys",
     "pesit": "pesit",
     "config": "configuration",
     "backup": "backup",

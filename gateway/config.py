@@ -98,8 +98,17 @@ class Paths:
         return self.runtime / "sockets" / f"{name}.sock"
 
     def key(self, service: str, name: str) -> Path:
-        """A private key or secret of one service."""
+        """A private key or secret of one service, in clear."""
         return self.keys / service / name
+
+    @property
+    def credentials(self) -> Path:
+        """Sealed keys and secrets, root's; systemd opens them for their service."""
+        return self.keys.with_name("credentials")
+
+    def credential(self, service: str, name: str) -> Path:
+        """A private key or secret of one service, sealed."""
+        return self.credentials / service / name
 
 
 def read_document(path: Path, known: Collection[str]) -> dict[str, Any]:

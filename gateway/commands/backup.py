@@ -27,6 +27,7 @@ from gateway.envelope.algorithms import PrivateKey
 from gateway.envelope.certificates import load_key
 from gateway.errors import Deferred, Scope
 from gateway.formats.words import plural
+from gateway.process.credentials import stored
 from gateway.process.keyring import read_certificate
 from gateway.services.forward.transfers import LAST_TRANSFER_ID, Transfers
 
@@ -91,7 +92,7 @@ def _members(paths: Paths, made: str) -> Iterator[list[backup.Member]]:
             backup.member(backup.MANIFEST, manifest.to_bytes()),
             backup.member_file(backup.BOOK, book),
             *(backup.member_file(name, path) for name, path in _beside(paths)),
-            *(backup.member_file(f"secrets/{name}", paths.key(service, name)) for name, service in SECRETS.items()),
+            *(backup.member(f"secrets/{name}", stored(paths, service, name)) for name, service in SECRETS.items()),
             *waiting,
             *(backup.member_file(f"parts/{path.name}", path) for path in _kept(paths.parts, book)),
         ]

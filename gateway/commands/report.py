@@ -224,7 +224,12 @@ def _keys(paths: Paths) -> Section:
         rows.append(
             (str(path.relative_to(paths.keys)), f"{mode:04o}", "à corriger" if mode & 0o077 else "son seul service")
         )
-    remark = "Les clés sont des fichiers : qui emporte le disque entier les emporte, sauf matériel qui les protège."
+    for path in sorted(path for path in paths.credentials.rglob("*") if path.is_file()):
+        rows.append((str(path.relative_to(paths.credentials)), f"{path.stat().st_mode & 0o777:04o}", "scellé"))
+    remark = (
+        "Ce qui est scellé n'est ouvert que par systemd, pour son service. Le reste est en clair : qui emporte le"
+        " disque l'emporte (gateway keys seal)."
+    )
     return Section("Clés privées et secrets", ("fichier", "mode", "lisible de"), tuple(rows), remark)
 
 

@@ -71,6 +71,7 @@ def wipe_box(arguments: argparse.Namespace) -> int:
 
 def _steps(paths: Paths, config: Path) -> Iterator[tuple[str, Path, Callable[[Path], int]]]:
     yield "Clés écrasées et détruites, tout ce qui est scellé est devenu illisible", paths.keys, shred
+    yield "Clés scellées écrasées et détruites", paths.credentials, shred
     yield "Sels des pseudonymes écrasés et détruits", paths.book / "years", shred
     yield "Livre détruit", paths.book, remove
     yield "Copies scellées détruites", paths.parts, remove

@@ -62,15 +62,17 @@ class Identity:
         """Those that are not there yet: the others stay, or what was taken would not be known again."""
         for secret in SECRETS:
             path = self._paths.key(secret.owner, secret.name)
-            if not path.exists():
+            if not path.exists() and not self._paths.credential(secret.owner, secret.name).exists():
                 put_private(path, secrets.token_hex(secret.size).encode())
 
     def _destroy_keys(self, fits: Callable[[str], bool]) -> None:
         """Destroy the keys, and the passwords that go with them, whose mark fits and that no certificate speaks of."""
         known = {mark(public_key(read_certificate(path))) for path in self._generations.glob("*/*.pem")}
-        keys = [path for row in KEYS if row.owner for path in (self._paths.keys / row.owner).glob(f"{row.name}.*.key")]
-        marked = {path: path.name.split(".")[-2] for path in keys}
-        marked |= {path: path.suffix[1:] for path in (self._paths.keys / "forward").glob(f"{PASSWORD}.*")}
+        marked: dict[Path, str] = {}
+        for place in (self._paths.keys, self._paths.credentials):  # in clear, sealed
+            keys = [path for row in KEYS if row.owner for path in (place / row.owner).glob(f"{row.name}.*.key")]
+            marked |= {path: path.name.split(".")[-2] for path in keys}
+            marked |= {path: path.suffix[1:] for path in (place / "forward").glob(f"{PASSWORD}.*")}
         for path, its in marked.items():
             if its not in known and fits(its):
                 destroy(path)
@@ -181,7 +183,7 @@ def _put(path: Path, content: bytes, mode: int, owner: tuple[int, int] | None = 
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as out:
         out.write(content)
-        if owner is not None and os.geteuid() == 0:
+        if owner not in (None, (os.geteuid(), os.getegid())) and os.geteuid() == 0:
             os.fchown(out.fileno(), *owner)
         os.fchmod(out.fileno(), mode)
         out.flush()

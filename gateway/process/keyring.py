@@ -2,12 +2,12 @@
 
 A key that the box made bears the mark of its public key in its name, ``box-seal.<mark>.key``: so the certificates in
 ``trust/`` alone say which keys are in force, and all of them change at once (``gateway.process.identity``).  A key
-that was placed by hand has no mark; it is looked for last.
+that was placed by hand has no mark; it is looked for last.  Each may lie in clear or be given by systemd
+(``gateway.process.credentials``).
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from gateway.config import Paths
@@ -17,6 +17,7 @@ from gateway.envelope.certificates import load_certificates, load_key, load_list
 from gateway.envelope.requests import mark
 from gateway.envelope.ring import Ring
 from gateway.errors import Refused, Scope
+from gateway.process.credentials import given_names, secret_file
 
 GENERATIONS, CURRENT = "generations", "current"
 """In ``trust/``: the directory of every set of certificates that was in force, and the link to the one that is."""
@@ -57,20 +58,21 @@ def read_secret(path: Path) -> bytes:
 
 def marked_key(paths: Paths, service: str, name: str, certificate: bytes) -> Path:
     """Where the private key of a certificate (DER) of ours lies if the box made it."""
-    return paths.key(service, f"{name}.{mark(public_key(certificate))}.key")
+    return secret_file(paths, service, f"{name}.{mark(public_key(certificate))}.key")
+
+
+def made_keys(paths: Paths, service: str, name: str) -> dict[str, Path]:
+    """By mark, the private keys of that name that the box made, whether they have a certificate or not."""
+    found = {path.name for path in (paths.keys / service).glob(f"{name}.*.key")}
+    found |= {given for given in given_names() if given.startswith(f"{name}.") and given.count(".") > 1}
+    files = {one.split(".")[-2]: secret_file(paths, service, one) for one in sorted(found)}
+    return {which: file for which, file in files.items() if file.exists()}
 
 
 def key_file(paths: Paths, service: str, name: str) -> Path:
-    """The private key of the certificate that is in force.
-
-    systemd may have given it (``LoadCredentialEncrypted=``, sealed to a TPM where there is one), until it is renewed.
-    """
-    certificate = read_certificate(paths.trust / f"{name}.pem")
-    given = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), f"{name}.key")
-    if given.exists() and read_key(given).public_key() == public_key(certificate):
-        return given
-    made = marked_key(paths, service, name, certificate)
-    return made if made.exists() else paths.key(service, f"{name}.key")
+    """The private key of the certificate that is in force."""
+    made = marked_key(paths, service, name, read_certificate(paths.trust / f"{name}.pem"))
+    return made if made.exists() else secret_file(paths, service, f"{name}.key")
 
 
 def read_ring(paths: Paths, service: str, name: str) -> Ring:
@@ -78,7 +80,7 @@ def read_ring(paths: Paths, service: str, name: str) -> Ring:
     current = read_certificate(paths.trust / f"{name}.pem")
     pairs = {current: read_key(key_file(paths, service, name))}
     for former in generations_of(paths, name) - {current}:
-        for file in (marked_key(paths, service, name, former), paths.key(service, f"{name}.key")):
+        for file in (marked_key(paths, service, name, former), secret_file(paths, service, f"{name}.key")):
             if file.exists() and (key := read_key(file)).public_key() == public_key(former):
                 pairs[former] = key
     return Ring(list(pairs.items()))
@@ -100,8 +102,8 @@ def generation(paths: Paths) -> str:
 def password_file(paths: Paths) -> Path:
     """The PeSIT password that goes with the transport certificate in force."""
     certificate = read_certificate(paths.trust / "box-transport.pem")
-    made = paths.key("forward", f"{PASSWORD}.{mark(public_key(certificate))}")
-    return made if made.exists() else paths.key("forward", PASSWORD)
+    made = secret_file(paths, "forward", f"{PASSWORD}.{mark(public_key(certificate))}")
+    return made if made.exists() else secret_file(paths, "forward", PASSWORD)
 
 
 def _read(path: Path) -> bytes:

@@ -28,7 +28,7 @@ from gateway.envelope.box_keys import LINE, PASSWORD, BoxKey, owned_by
 from gateway.envelope.requests import certified_hosts, make_request, mark, new_key
 from gateway.errors import Scope
 from gateway.formats.enrolment import to_base64
-from gateway.process import keyring
+from gateway.process import credentials, keyring
 from gateway.process.identity import destroy, put_private
 
 DAY_S = 86400.0
@@ -85,8 +85,8 @@ class OwnKeys:
     def _waiting(self, row: BoxKey) -> Iterator[ec.EllipticCurvePrivateKey]:
         """The key that was made and has no certificate yet."""
         certified = {mark(public_key(one)) for one in keyring.generations_of(self._paths, row.name)}
-        for path in sorted((self._paths.keys / row.owner).glob(f"{row.name}.*.key")):
-            if path.name.split(".")[-2] not in certified:
+        for which, path in keyring.made_keys(self._paths, row.owner, row.name).items():
+            if which not in certified:
                 key = keyring.read_key(path)
                 assert isinstance(key, ec.EllipticCurvePrivateKey)
                 yield key
@@ -97,17 +97,24 @@ class OwnKeys:
             current = mark(public_key(self._certificate(row)))
             former = {mark(public_key(one)) for one in keyring.generations_of(self._paths, row.name)} - {current}
             for one in () if row.opens else former:
-                destroy(self._paths.key(row.owner, f"{row.name}.{one}.key"))
-                destroy(self._paths.key(row.owner, f"{PASSWORD}.{one}"))
+                self._end(f"{row.name}.{one}.key")
+                self._end(f"{PASSWORD}.{one}")
 
     def destroy(self, name: str, which: str) -> None:
         """The key of that name and mark is not needed any more; the one in force is not destroyed."""
         if which == mark(public_key(keyring.read_certificate(self._paths.trust / f"{name}.pem"))):
             return
-        destroy(self._paths.key(self._service, f"{name}.{which}.key"))
-        placed = self._paths.key(self._service, f"{name}.key")  # by hand, without a mark
+        self._end(f"{name}.{which}.key")
+        placed = credentials.secret_file(self._paths, self._service, f"{name}.key")  # by hand, without a mark
         if placed.exists() and mark(keyring.read_key(placed).public_key()) == which:
-            destroy(placed)
+            self._end(f"{name}.key")
+
+    def _end(self, name: str) -> None:
+        """Destroy a secret: in clear at once; sealed it is root's, who is told and sees to it within the hour."""
+        word = credentials.condemned(self._paths, self._service, name)
+        if credentials.given(name).exists() and not word.exists():
+            put_private(word, b"")
+        destroy(self._paths.key(self._service, name))
 
 
 def ends_soon(paths: Paths, name: str, now: datetime) -> bool:

@@ -32,6 +32,7 @@ from gateway.formats.intake import Channel, IntakeHeader, clean_name, pack_heade
 from gateway.formats.returns import read_return
 from gateway.lan.folder import PracticeFolder
 from gateway.lan.http import Request, Response, Route, Server, answer_json, failure
+from gateway.process.credentials import secret_file
 from gateway.process.keyring import generation, read_certificate, read_ring, read_secret
 from gateway.process.renewal import OwnKeys
 from gateway.process.runtime import Runtime
@@ -97,7 +98,7 @@ class Intake:
         offered = (name.removeprefix("return.") for name in self.counter.names() if name.startswith("return."))
         self.folder.forget_marks(set(offered))
         self.board = BoardReader(paths.board)
-        self._secret = read_secret(paths.key("intake", "fichier-ids.key"))
+        self._secret = read_secret(secret_file(paths, "intake", "fichier-ids.key"))
         self._paths, self._own = paths, OwnKeys(paths, "intake")
         self._next_emptying = 0.0
         self._read_keys()

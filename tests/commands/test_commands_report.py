@@ -37,6 +37,9 @@ def bench(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keeper
     bench.desk.board.close()
     bench.desk.book.close()
     bench.stage.paths.key("keeper", "pseudonym.key").chmod(0o644)
+    (sealed := bench.stage.paths.credential("keeper", "box-sign.key")).parent.mkdir(parents=True)
+    sealed.write_bytes(b"sealed")
+    sealed.chmod(0o400)
     yield bench
     bench.stage.close()
 
@@ -66,6 +69,7 @@ def test_it_tells_what_is_so(text: str, bench: KeeperBench) -> None:
     assert f"| box-seal.pem | {curve} | {certificate.not_valid_after_utc:%d/%m/%Y} |" in text
     assert "| keeper/pseudonym.key | 0644 | à corriger |" in text
     assert "| keeper/box-seal.key | 0600 | son seul service |" in text
+    assert "| keeper/box-sign.key | 0400 | scellé |" in text
     assert "| ruptures | aucune |" in text
     assert "| copies scellées de fichiers | 1 |" in text
     assert "| factures suivies | 5 |" in text

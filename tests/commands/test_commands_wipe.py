@@ -28,6 +28,9 @@ def bench(pki: Pki, tmp_path: Path) -> KeeperBench:
     integrated(bench, samples.b2(7))
     bench.desk.persons.fact(2026, "claire", "", "")
     (bench.stage.paths.practice / "processed" / "x.b2").write_bytes(b"the practice's")
+    sealed = bench.stage.paths.credential("keeper", "box-seal.key")
+    sealed.parent.mkdir(parents=True)
+    sealed.write_bytes(b"sealed")
     bench.desk.board.close()
     bench.desk.book.close()
     return bench
@@ -41,7 +44,7 @@ def run(bench: KeeperBench, *words: str, typed: str = "") -> subprocess.Complete
 def box(bench: KeeperBench) -> list[Path]:
     """Files of the box, the practice's folders and the PKI that the stage was made from apart."""
     paths = bench.stage.paths
-    places = (paths.keys, paths.state, paths.runtime, paths.trust, bench.stage.config.parent)
+    places = (paths.keys, paths.credentials, paths.state, paths.runtime, paths.trust, bench.stage.config.parent)
     return sorted({path for place in places for path in place.rglob("*") if not path.is_dir()})
 
 

@@ -9,7 +9,11 @@ import pytest
 from development_pki import Pki
 
 from gateway.config import Paths
-from gateway.process.keyring import key_file, marked_key
+from gateway.envelope.algorithms import public_key
+from gateway.envelope.box_keys import PASSWORD
+from gateway.envelope.requests import mark
+from gateway.process.credentials import condemned, secret_file
+from gateway.process.keyring import key_file, made_keys, marked_key, password_file
 
 
 @pytest.fixture
@@ -28,11 +32,38 @@ def test_the_key_that_the_box_made_comes_before_the_one_that_was_placed(paths: P
     assert key_file(paths, "keeper", "box-seal") == made
 
 
-@pytest.mark.parametrize(("given", "taken"), [("box-seal", True), ("box-sign", False)])
-def test_a_key_that_systemd_gives_is_taken_where_it_is_the_certificate_s(
-    paths: Paths, pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, taken: bool
-) -> None:
-    """After a renewal systemd still gives the old one."""
-    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    shutil.copy(pki.directory / f"{given}.key", tmp_path / "box-seal.key")
-    assert (key_file(paths, "keeper", "box-seal") == tmp_path / "box-seal.key") == taken
+@pytest.fixture
+def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where systemd gives to this process what it opened."""
+    folder = tmp_path / "given"
+    folder.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    return folder
+
+
+def test_a_key_that_systemd_gives_is_taken_where_none_lies_in_clear(paths: Paths, pki: Pki, given: Path) -> None:
+    name = marked_key(paths, "keeper", "box-seal", pki.certificate("box-seal")).name
+    for file in ("box-seal.key", name):  # placed by hand, then made by the box
+        shutil.copy(pki.directory / "box-seal.key", given / f"keys_{file}")
+        assert key_file(paths, "keeper", "box-seal") == given / f"keys_{file}"
+    assert made_keys(paths, "keeper", "box-seal") == {name.split(".")[1]: given / f"keys_{name}"}
+    shutil.copy(pki.directory / "box-seal.key", paths.key("keeper", name))
+    assert key_file(paths, "keeper", "box-seal") == paths.key("keeper", name), "what lies in clear came later"
+
+
+def test_passwords_and_secrets_are_given_like_keys(paths: Paths, pki: Pki, given: Path) -> None:
+    shutil.copy(pki.directory / "box-transport.pem", paths.trust)
+    which = mark(public_key(pki.certificate("box-transport")))
+    for name in (PASSWORD, f"{PASSWORD}.{which}", "pseudonym.key"):
+        (given / f"keys_{name}").write_bytes(b"00")
+        file = password_file(paths) if name != "pseudonym.key" else secret_file(paths, "keeper", name)
+        assert file == given / f"keys_{name}"
+
+
+def test_a_key_that_was_given_up_is_none_any_more(paths: Paths, pki: Pki, given: Path) -> None:
+    """Until root has destroyed it and started the service anew, systemd still gives it."""
+    name = marked_key(paths, "keeper", "box-seal", pki.certificate("box-seal")).name
+    shutil.copy(pki.directory / "box-seal.key", given / f"keys_{name}")
+    condemned(paths, "keeper", name).touch()
+    assert not key_file(paths, "keeper", "box-seal").exists()
+    assert made_keys(paths, "keeper", "box-seal") == {}

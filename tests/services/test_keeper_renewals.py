@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,18 +16,20 @@ from development_pki import Pki
 from keeper_bench import KeeperBench
 from power_cut import last_cut, run_until_cut
 
+from gateway.__main__ import main
 from gateway.book.doors import Door
 from gateway.envelope.algorithms import public_key
-from gateway.envelope.box_keys import BY_NAME, KEYS, owned_by
+from gateway.envelope.box_keys import BY_NAME, KEYS, LINE, PASSWORD, owned_by
 from gateway.envelope.issuing import asked_before, asked_in, authority_of, issue, revocation_list
 from gateway.envelope.requests import make_request, mark, new_key, read_request
 from gateway.envelope.seal import seal
 from gateway.errors import Refused
 from gateway.fichier import Verb
 from gateway.formats.enrolment import Named, RenewalAnswer, RenewalRequest, from_base64, to_base64
-from gateway.process import keyring
+from gateway.process import credentials, keyring
 from gateway.process.enrolment import pem
 from gateway.process.identity import Identity
+from gateway.process.keyring import password_file
 from gateway.process.renewal import OwnKeys
 from gateway.services.keeper import renewals
 from gateway.services.keeper.generations import KEEP_DAYS, name_recipient
@@ -88,6 +92,9 @@ class KeyBench(KeeperBench):
 
     def in_force(self, name: str) -> bytes:
         return keyring.read_certificate(self.stage.paths.trust / f"{name}.pem")
+
+    def mark(self, name: str) -> str:
+        return mark(public_key(self.in_force(name)))
 
     def marks(self, owner: str, name: str) -> set[str]:
         return {path.name.split(".")[1] for path in (self.stage.paths.keys / owner).glob(f"{name}.*.key")}
@@ -366,6 +373,75 @@ def test_a_key_that_was_placed_by_hand_ends_too(pki: Pki, tmp_path: Path) -> Non
     own.destroy("box-seal", which)
     assert not bench.stage.paths.key("keeper", "box-seal.key").exists()
     assert len(bench.marks("keeper", "box-seal")) == 1
+
+
+class Sealed:
+    """The keys of a bench sealed as root does, and given as systemd does when it starts the services anew."""
+
+    def __init__(self, bench: KeyBench, given: Path) -> None:
+        self._paths, self._config, self._given = bench.stage.paths, bench.stage.config, given
+        for secret in self.clear():
+            secret.chmod(0o400)
+        for owner in ("keeper", "intake", "forward", "status"):
+            (self._paths.credentials / owner).mkdir(parents=True)
+        self.again()
+
+    def again(self) -> None:
+        assert main(["keys", "seal", "--with-key", "host", "--config", str(self._config)]) == 0
+        shutil.rmtree(self._given, ignore_errors=True)
+        self._given.mkdir()
+        for path in self._paths.credentials.glob("*/*"):
+            (self._given / f"keys_{path.name}").write_bytes(credentials.decrypt(path.name, path.read_bytes()))
+
+    def clear(self) -> list[Path]:
+        return [path for path in self._paths.keys.glob("*/*") if not path.name.startswith(".")]
+
+    def marks(self, owner: str, name: str) -> set[str]:
+        return {path.name.split(".")[1] for path in (self._paths.credentials / owner).glob(f"{name}.*.key")}
+
+
+def test_the_life_of_keys_is_the_same_when_they_are_sealed(
+    bench: KeyBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root seals")
+    monkeypatch.setenv("SYSTEMD_CREDENTIAL_SECRET", str(tmp_path / "machine.secret"))
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "given"))
+    shutil.copy(password_file(bench.stage.paths), bench.stage.paths.key("forward", f"{PASSWORD}.{bench.mark(LINE)}"))
+    sealed = Sealed(bench, tmp_path / "given")
+    assert sealed.clear() == []
+    old = {name: bench.mark(name) for name in ("box-seal", "box-sign", LINE)}
+    renew(bench)
+    assert {path.name.split(".")[0] for path in sealed.clear()} == {*(row.name for row in KEYS if row.owner), PASSWORD}
+    sealed.again()
+    assert sealed.clear() == []
+    assert all(bench.mark(name) != which for name, which in old.items())
+    returned(bench, bench.in_force("box-seal"))
+    OwnKeys(bench.stage.paths, "forward").forget()
+    look_again(bench, KEEP_DAYS + 1)
+    assert "box-seal" in destroyed(bench)
+    assert len(bench.desk.keys.ring.pairs) == 1, "given up, it opens nothing here, though systemd gave it"
+    sealed.again()
+    for owner, name in (("keeper", "box-seal"), ("keeper", "box-sign"), ("forward", LINE)):
+        assert sealed.marks(owner, name) == {bench.mark(name)}
+    assert not (bench.stage.paths.credentials / f"forward/{PASSWORD}.{old[LINE]}").exists()
+    assert password_file(bench.stage.paths) == tmp_path / f"given/keys_{PASSWORD}.{bench.mark(LINE)}"
+
+
+def test_a_new_enrolment_keeps_the_sealed_secrets_and_forgets_sealed_keys(
+    bench: KeyBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root seals")
+    monkeypatch.setenv("SYSTEMD_CREDENTIAL_SECRET", str(tmp_path / "machine.secret"))
+    identity, row = Identity(bench.stage.paths), BY_NAME["box-seal"]
+    lost = new_key(row)
+    identity.keep_key(row, lost)
+    sealed = Sealed(bench, tmp_path / "given")
+    identity.make_secrets()
+    identity.settle()
+    assert sealed.clear() == []
+    assert sealed.marks("keeper", "box-seal") == {bench.mark("box-seal")} != {mark(lost.public_key())}
 
 
 # -- another concentrator's certificate

@@ -22,7 +22,7 @@ from gateway_root import SYSTEMD
 HIERARCHIES = [Path("/sys/fs/cgroup", name) for name in ("", "unified", "systemd")]
 """Where systemd may keep its cgroups: version 2 alone, or the two of a machine that has both."""
 
-KINDS = (".service", ".socket", ".target", ".mount")
+KINDS = (".service", ".socket", ".target", ".mount", ".timer")
 TEST_TARGET = """[Unit]
 Requires=basic.target gateway.target {last}
 After=basic.target
@@ -37,6 +37,15 @@ class Machine:
         self.root = root
         self.units = root / "etc/systemd/system"
         self.out = root / "var/log/out"
+        self.environment: dict[str, str] = {}
+        """Of its systemd."""
+        self.binds: dict[Path, str] = {}
+        """Directories of this machine and where they stand in it, to be read only."""
+
+    @property
+    def written(self) -> Path:
+        """What its disk has beyond this machine's."""
+        return self.root.with_name("upper")
 
     def install(self) -> None:
         """The gateway's units, as systemd/README.md installs them, and nothing else."""
@@ -45,7 +54,8 @@ class Machine:
         for file in SYSTEMD.iterdir():
             if file.suffix in KINDS:
                 shutil.copy(file, self.units)
-        shutil.copytree(SYSTEMD / "gateway-.service.d", self.units / "gateway-.service.d")
+        for folder in SYSTEMD.glob("*.service.d"):
+            shutil.copytree(folder, self.units / folder.name)
         self.out.mkdir(parents=True)
 
     def add(self, name: str, text: str) -> None:
@@ -61,7 +71,10 @@ class Machine:
         self.add("gateway-test.target", TEST_TARGET.format(last=last))
         command = [
             "systemd-nspawn", "--quiet", f"--directory={self.root}", "--boot", "--register=no", "--keep-unit",
-            "--private-network", "--console=read-only", "--", "--unit=gateway-test.target",
+            "--private-network", "--console=read-only",
+            *(f"--setenv={name}={value}" for name, value in self.environment.items()),
+            *(f"--bind-ro={here}:{there}" for here, there in self.binds.items()),
+            "--", "--unit=gateway-test.target",
         ]  # fmt: skip
         with _own_cgroup() as enter:
             subprocess.run(

@@ -22,6 +22,7 @@ SERVICES = ("intake", "keeper", "card", "forward", "status")
 DOCUMENT = Path(__file__).parents[2] / "docs/cloisonnement.md"
 
 STATE, RUN, KEYS, SRV = "/var/lib/gateway", "/run/gateway", "/etc/gateway/keys", "/srv/gateway"
+CREDENTIALS = "/etc/gateway/credentials"
 DOORS = f"{STATE}/doors"
 
 FILES = {
@@ -43,6 +44,8 @@ FILES = {
     "key of keeper": f"{KEYS}/keeper/box-seal.key",
     "key of forward": f"{KEYS}/forward/box-transport.key",
     "key of status": f"{KEYS}/status/box-lan-status.key",
+    "sealed keys": f"{CREDENTIALS}/keeper/sealed.key",
+    "given keys": "/run/credentials/gateway-keeper.service/keys_sealed.key",
     "settings": "/etc/gateway/gateway.toml",
     "trust": "/etc/gateway/trust/box-seal.pem",
     "program": "/opt/oct-gateway/program",
@@ -76,6 +79,8 @@ TABLE: dict[str, tuple[str, dict[str, str]]] = {
     "key of keeper": ("les clés de keeper", {"keeper": OWN}),
     "key of forward": ("les clés de forward", {"forward": OWN}),
     "key of status": ("les clés de status", {"status": OWN}),
+    "sealed keys": ("les clés scellées, sur le disque", {}),
+    "given keys": ("les clés que systemd ouvre pour keeper", {"keeper": "r"}),
     "settings": ("la configuration (aucun secret)", ALL),
     "trust": ("les certificats publics", ALL | {"keeper": OWN}),
     "program": ("le programme", ALL),
@@ -107,9 +112,10 @@ TABLE: dict[str, tuple[str, dict[str, str]]] = {
 }
 OUTSIDE = (
     dict.fromkeys(FILES, OWN) | dict.fromkeys(SOCKETS, "c") | {"network": "ol", "others": "semvtk"}
-    | dict.fromkeys(("clock", "kernel log", "kernel settings"), NOTHING)
+    | dict.fromkeys(("given keys", "clock", "kernel log", "kernel settings"), NOTHING)
 )  # fmt: skip
-"""What the same code may without a unit's walls; the last three are walls of the test's machine itself."""
+"""What the same code may without a unit's walls; what systemd gives one unit it hides from
+every other with a /tmp of its own, and the last three are walls of the test's machine itself."""
 WORDS = {"r": "lire", "w": "altérer", "p": "déposer", "c": "se connecter", "o": "sortir", "l": "écouter"}
 
 HOSTILE = """[Unit]
@@ -141,6 +147,7 @@ Type=oneshot
 ExecStart=/bin/sh {script}
 """
 FURNISH = f"""cp -a /furnished-run/. {RUN}/
+systemd-creds encrypt --with-key=host --name=keys_sealed.key /furnished.json {CREDENTIALS}/keeper/sealed.key
 for name in {" ".join(SERVICES)}; do
   echo $name $(systemctl show --property=MainPID --value victim-$name)
 done > /victims
@@ -245,6 +252,10 @@ En clair, un service détourné voit :
 
 Ce que les murs n'empêchent pas : un service qui écrit quelque part (une porte, son propre dossier) peut y remplir le
 disque. La page le dit (`BOX-002`) ; rien de ce qui est déjà pris n'est perdu, mais plus rien n'avance.
+
+Hors du tableau : `gateway-keys`, root un instant par heure, sans réseau et avec le seul droit d'entrer dans les
+dossiers des clés. Il n'y lit qu'un fichier fini du service à qui est le dossier, jamais à travers un lien, et ne
+scelle que pour ce service : `tests/commands/test_commands_keys.py` le montre.
 """
 
 if __name__ == "__main__":

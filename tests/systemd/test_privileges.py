@@ -47,6 +47,9 @@ TABLE: dict[str, dict[str, str]] = {
     f"{ETC}/keys/forward/box-transport.key": {FORWARD: "rwcm"},
     f"{ETC}/keys/status": {STATUS: "lpc"},
     f"{ETC}/keys/status/box-lan-status.key": {STATUS: "rwcm"},
+    # Sealed keys are root's.
+    f"{ETC}/credentials": {},
+    **{f"{ETC}/credentials/{service}": {} for service in ("intake", "keeper", "forward", "status")},
     STATE: {},
     f"{STATE}/book": {KEEPER: "lpc"},
     f"{STATE}/book/book.db": {KEEPER: "rwcm"},

@@ -9,16 +9,20 @@ from pathlib import Path
 
 import pytest
 from gateway_root import SYSTEMD
+from machine import KINDS
 
 from gateway.commands.sections import SERVICES
 from gateway.config import Paths
+from gateway.envelope.box_keys import KEYS
 from gateway.services.intake import IntakeSettings
 from gateway.services.status import StatusSettings
 
 PRACTICE_SERVICES = tuple(name for name in SERVICES if name != "concentrator")
 EXECUTABLE = "opt/oct-gateway/.venv/bin/gateway"
 
-EXPOSURE = {"intake": 5, "keeper": 8, "card": 7, "forward": 12, "status": 5, "concentrator": 12}
+OTHERS = ("gateway.target", "run-gateway-board.mount", "gateway-keys.service", "gateway-keys.timer")
+
+EXPOSURE = {"intake": 5, "keeper": 8, "card": 7, "forward": 12, "status": 5, "concentrator": 12, "keys": 14}
 """Tenths of the worst exposure that systemd may see in each service; 96 is a unit without any hardening."""
 
 
@@ -51,7 +55,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "lib").symlink_to("usr/lib")
     ours = shutil.ignore_patterns("*.d", "README.md", "polkit", "udev")
     shutil.copytree(SYSTEMD, made / "etc/systemd/system", ignore=ours)
-    shutil.copytree(SYSTEMD / "gateway-.service.d", made / "etc/systemd/system/gateway-.service.d")
+    for folder in SYSTEMD.glob("*.service.d"):
+        shutil.copytree(folder, made / "etc/systemd/system" / folder.name)
     executable = made / EXECUTABLE
     executable.parent.mkdir(parents=True)
     shutil.copy("/bin/true", executable)
@@ -68,10 +73,10 @@ def exposure(root: Path, service: str, threshold: int) -> bool:
 
 
 def test_systemd_accepts_every_unit_without_a_word(root: Path) -> None:
-    names = [file.name for file in SYSTEMD.iterdir() if file.suffix in (".service", ".socket", ".target", ".mount")]
+    names = [file.name for file in SYSTEMD.iterdir() if file.suffix in KINDS]
     answer = analyze("verify", "--man=no", f"--root={root}", *names)
     assert (answer.returncode, answer.stderr) == (0, "")
-    assert len(names) == len(SERVICES) + len(SOCKETS) + 2
+    assert len(names) == len(SERVICES) + len(SOCKETS) + len(OTHERS)
 
 
 @pytest.mark.parametrize(("service", "worst"), EXPOSURE.items())
@@ -158,6 +163,15 @@ def test_a_unit_names_no_path_that_nobody_makes(service: str) -> None:
     named = {word.removesuffix(":ro") for word in values(unit(service), *keys) if not word.startswith("-")}
     made = made_by_tmpfiles() | (made_by_tmpfiles("gateway-concentrator.conf") if service == "concentrator" else set())
     assert named and named <= made
+
+
+@pytest.mark.parametrize("service", PRACTICE_SERVICES)
+def test_systemd_opens_for_a_service_its_own_sealed_keys(service: str) -> None:
+    """A directory that is missing would keep the service from starting."""
+    owns = any(row.owner == service for row in KEYS)
+    directory = PATHS.credential(service, "")
+    assert values(unit(service), "LoadCredentialEncrypted") == ([f"keys:{directory}"] if owns else [])
+    assert (str(directory) in made_by_tmpfiles()) == owns
 
 
 def test_the_keeper_has_one_writable_mount_so_that_it_can_link_parts_into_doors() -> None:

@@ -21,6 +21,7 @@ from gateway.book.doors import blocks
 from gateway.config import Paths
 from gateway.errors import Trouble
 from gateway.formats.landing import landing_name
+from gateway.process.credentials import secret_file
 from gateway.services.forward.dock import Dock
 from gateway.services.forward.route import Route
 from gateway.services.forward.settings import ForwardSettings
@@ -37,7 +38,7 @@ class BySftp:
 
     def __init__(self, dock: Dock, paths: Paths, settings: ForwardSettings) -> None:
         self._dock, self._settings = dock, settings.reserve
-        self._key = paths.key("forward", "reserve.key")
+        self._key = secret_file(paths, "forward", "reserve.key")
         self.route = Route("reserve", settings, dock.tell_route)
         self._last_pull = -math.inf
         self._reached = 0

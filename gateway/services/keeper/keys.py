@@ -22,6 +22,7 @@ from gateway.envelope.certificates import Use, check_path
 from gateway.envelope.ring import Ring
 from gateway.envelope.seal import Opened
 from gateway.errors import Refused, Scope
+from gateway.process.credentials import secret_file
 from gateway.process.keyring import (
     key_file,
     read_certificate,
@@ -120,5 +121,5 @@ def read_keys(paths: Paths) -> Keys:
         ring=read_ring(paths, "keeper", "box-seal"),
         sign_certificate=read_certificate(paths.trust / "box-sign.pem"),
         sign=read_key(key_file(paths, "keeper", "box-sign")),
-        pseudonym=read_secret(paths.key("keeper", "pseudonym.key")),
+        pseudonym=read_secret(secret_file(paths, "keeper", "pseudonym.key")),
     )
