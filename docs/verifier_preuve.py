@@ -125,7 +125,7 @@ def opened(name, use, at=None, contents=()):  # une pièce signée : son certifi
     looked_at.append(name)
     _, _, held, *_, signers = der(proof.read(name + ".cms"), 0, 1, 0)
     *covered, _, signature = [one for one in der(signers[1], 0)[3:] if one[0] != 0xA1]
-    said = {der(one[1])[0][1].hex(): der(one[1], 1)[0] for block in covered for one in der(block[1])}
+    said = {der(one[1])[0][1].hex(): der(one[1], 1)[0] for block in covered[:1] for one in der(block[1])}
     contents, at = [der(one[1])[0][1] for one in der(held[1])[1:]] or contents, at or said[TIME]
     leaf, sector, top = map(Certificate, pem(name + ".pem"))
     check("sous la racine que vous avez donnée", sha256(top.data).hexdigest() == root)
@@ -141,7 +141,7 @@ def opened(name, use, at=None, contents=()):  # une pièce signée : son certifi
         check("signé avec ce certificat", der(said[NAMED][1], 0, 0)[0][1] == sha256(leaf.data).digest())
         for one in contents:
             check("contenu signé", sha256(one).digest() == said[DIGEST][1])
-    return leaf, said, b"".join(contents)
+    return leaf, said, b"".join(contents[:1])
 
 
 def climbs(row, place, tree, steps):  # ce chemin mène-t-il de la ligne à la racine de l'arbre (RFC 9162 §2.1.3.2) ?
@@ -159,7 +159,8 @@ archive, root, *original = sys.argv[1:] if len(sys.argv) > 2 else sys.exit(__doc
 root, proof = root.lower().replace(":", ""), zipfile.ZipFile(archive)
 card, said, _ = opened("signature", "signer", None, [Path(one).read_bytes() for one in original])
 digest, (_, fichier, count, total, rule, *_, challenge) = said[DIGEST][1], (one[1] for one in der(said[CONTEXT][1]))
-print(f"signé le {said[TIME][1].decode()} : factures {number(count)}, total {number(total) / 100:.2f}, {rule.decode()}")
+amount = number(total, signed=True) / 100
+print(f"signé le {said[TIME][1].decode()} : {number(count)} facture(s), {amount:.2f} €, règle « {rule.decode()} »")
 point = json.loads(opened("journal", "journal")[2])
 present, _, message = opened("presence", "s'authentifier", said[TIME])
 bound = b"oct-gateway/card-auth/1" + point["box"].encode() + challenge

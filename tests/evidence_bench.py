@@ -28,6 +28,7 @@ from stage import REPO, SENDER
 
 from gateway.book.moves import iso
 from gateway.book.proofs import Tree
+from gateway.envelope import der
 from gateway.envelope.algorithms import PrivateKey
 from gateway.envelope.attributes import read_attributes
 from gateway.envelope.certificates import load_lists
@@ -237,3 +238,24 @@ def x509_of(data: bytes) -> list[bytes]:
 def lists_of(data: bytes) -> list[x509.CertificateRevocationList]:
     """The lists of a PEM file."""
     return [x509.load_der_x509_crl(one) for one in load_lists(data)]
+
+
+def attributes_of(signed: bytes) -> bytes:
+    """The signed attributes in a SignedData, as they stand there (tag [0])."""
+    found: bytes = cms.ContentInfo.load(signed)["content"]["signer_infos"][0]["signed_attrs"].dump()
+    return found
+
+
+def grown(whole: bytes, part: bytes, longer: bytes) -> bytes:
+    """A DER structure in which ``longer`` stands instead of ``part``: the lengths of all that is around it grow."""
+    if whole == part:
+        return longer
+    head = 2 + max(whole[1] - 128, 0) if len(whole) > 1 else 0
+    body, made, at = whole[head:], b"", 0
+    while at < len(body):
+        start = at + 2 + max(body[at + 1] - 128, 0)
+        end = start + int.from_bytes(body[at + 2 : start] or body[at + 1 : start])
+        one = body[at:end]
+        made += grown(one, part, longer) if part in one else one
+        at = end
+    return der.tlv(whole[0], made)

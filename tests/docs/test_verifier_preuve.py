@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import io
 import itertools
 import json
@@ -22,9 +23,11 @@ from development_pki import Pki
 from evidence_bench import (
     CHECKER,
     EvidenceBench,
+    attributes_of,
     checked,
     complaint,
     forged,
+    grown,
     lists_of,
     pem_of,
     rows_of,
@@ -33,7 +36,7 @@ from evidence_bench import (
 )
 from keeper_bench import KeeperBench
 
-LINES = 132
+LINES = 133
 """Lines of code, neither blank nor comment nor docstring: an auditor reads it before he believes it."""
 
 PIECES = ("signature", "presence", "journal", "recu-1", "arl-1")
@@ -344,6 +347,24 @@ def test_an_authority_that_is_none_makes_no_certificate(
 ) -> None:
     made = forged(bench, "signature", files["signature.cms"], *bench.below_no_authority())
     assert judged(made) == "signature : « Fausse carte » émis par une autorité"
+
+
+def test_what_stands_beside_the_signed_is_not_taken_for_it(
+    bench: EvidenceBench, files: dict[str, bytes], judged: Callable[..., str], tmp_path: Path
+) -> None:
+    """A second block of attributes, which nobody signed, names another content; and a second content."""
+    other = hashlib.sha256(bench.content("b.b2")).digest()
+    tbs = files["signature.cms"]
+    old = hashlib.sha256(bench.content("a.b2")).digest()
+    block = attributes_of(tbs)
+    doubled = grown(tbs, block, block + block.replace(old, other))
+    (tmp_path / "b.b2").write_bytes(bench.content("b.b2"))
+    assert judged({"signature.cms": doubled}, tmp_path / "b.b2") == "signature : contenu signé"
+    content = files["presence.cms"].index(b"oct-gateway/card-auth/1") - 2
+    size = files["presence.cms"][content + 1] + 2
+    held = files["presence.cms"][content - 2 : content + size]
+    swapped = grown(files["presence.cms"], held, bytes((0xA0, 5, 4, 3)) + b"oct" + held)
+    assert judged({"presence.cms": swapped}) == "presence : signature (RSA PKCS #1 v1.5 ou ECDSA)"
 
 
 # ---------------------------------------------------------------- lists
