@@ -144,14 +144,15 @@ def opened(name, use, at=None, contents=()):  # une pièce signée : son certifi
     return leaf, said, b"".join(contents[:1])
 
 
-def climbs(row, place, tree, steps):  # ce chemin mène-t-il de la ligne à la racine de l'arbre (RFC 9162 §2.1.3.2) ?
-    made, size = sha256(b"\0" + row).digest(), tree["size"]
+def climbs(row, seq, tree, steps):  # ce chemin mène-t-il de la ligne à la racine de l'arbre (RFC 9162 §2.1.3.2) ?
+    made, place, size = sha256(b"\0" + row).digest(), seq - 1, tree["size"]
     for step in map(bytes.fromhex, steps):
         while size > 1 and place == size - 1 and place % 2 == 0:  # sans voisin, un nœud monte tel quel
             place, size = place // 2, (size + 1) // 2
-        made = sha256(b"\1" + (step + made if place % 2 else made + step)).digest()
+        pair = step + made if place % 2 else made + step
+        made = sha256(b"\1" + pair).digest() if size > 1 else b""  # un pas de trop ne mène nulle part
         place, size = place // 2, (size + 1) // 2
-    return made.hex() == tree["root"]
+    return (place, size, made.hex()) == (0, 1, tree["root"])
 
 
 sys.excepthook = lambda *_: check("complet et lisible", False)
@@ -159,8 +160,8 @@ archive, root, *original = sys.argv[1:] if len(sys.argv) > 2 else sys.exit(__doc
 root, proof = root.lower().replace(":", ""), zipfile.ZipFile(archive)
 card, said, _ = opened("signature", "signer", None, [Path(one).read_bytes() for one in original])
 digest, (_, fichier, count, total, rule, *_, challenge) = said[DIGEST][1], (one[1] for one in der(said[CONTEXT][1]))
-amount = number(total, signed=True) / 100
-print(f"signé le {said[TIME][1].decode()} : {number(count)} facture(s), {amount:.2f} €, règle « {rule.decode()} »")
+euros = f"{number(total, signed=True) / 100:.2f} €"
+print(f"signé le {said[TIME][1].decode()} : {number(count)} facture(s), {euros}, règle « {rule.decode()} »")
 point = json.loads(opened("journal", "journal")[2])
 present, _, message = opened("presence", "s'authentifier", said[TIME])
 bound = b"oct-gateway/card-auth/1" + point["box"].encode() + challenge
@@ -176,10 +177,10 @@ pieces = {sha256(proof.read(one)).hexdigest() for one in proof.namelist()}
 rows, signer = json.loads(proof.read("journal.json")), sha256(card.data).hexdigest()
 for row in rows:
     what, made = json.loads(row["text"]), sha256(bytes.fromhex(row["previous"]) + row["text"].encode()).digest()
-    place, ours = what["seq"] - 1, what["fichier"].encode() == fichier
-    check(f"{what['at']} {what['verb']}", ours and climbs(made, place, point, row["path"]))
-    if place < head["size"]:
-        check("… contresigné par l'OCT", climbs(made, place, head, row["head"]))
+    ours, seq = what["fichier"].encode() == fichier, what["seq"]
+    check(f"{what['at']} {what['verb']}", ours and climbs(made, seq, point, row["path"]))
+    if seq <= head["size"]:
+        check("… contresigné par l'OCT", climbs(made, seq, head, row["head"]))
     if what.get("kind") in ("receipt", "arl"):
         check("… la pièce est là", pieces & {what.get("signed"), *what["exhibits"]})
 check("cette carte a signé", any('"verb":"sign"' in row["text"] and signer in row["text"] for row in rows))

@@ -36,7 +36,9 @@ from evidence_bench import (
 )
 from keeper_bench import KeeperBench
 
-LINES = 133
+from gateway.journal import merkle
+
+LINES = 134
 """Lines of code, neither blank nor comment nor docstring: an auditor reads it before he believes it."""
 
 PIECES = ("signature", "presence", "journal", "recu-1", "arl-1")
@@ -79,12 +81,35 @@ def test_it_needs_python_alone() -> None:
 
 
 @pytest.fixture(scope="module")
-def signed() -> Callable[[tuple[int, bytes, bytes], bytes, bytes], bool]:
-    """Its own judgement of a signature; the script's part before the pieces."""
+def functions() -> dict[str, Any]:
+    """What the script defines before it begins."""
     found: dict[str, Any] = {}
-    exec(CHECKER.read_text(encoding="utf-8").partition("\nclass Certificate")[0], found)
-    judge: Callable[[tuple[int, bytes, bytes], bytes, bytes], bool] = found["signed"]
-    return lambda key, message, signature: judge(found["der"](key)[0], message, signature)  # type: ignore[arg-type]
+    exec(CHECKER.read_text(encoding="utf-8").partition("\nsys.excepthook")[0], found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def signed(functions: dict[str, Any]) -> Callable[[bytes, bytes, bytes], bool]:
+    """Its own judgement of a signature by a public key (DER)."""
+    return lambda key, message, signature: functions["signed"](functions["der"](key)[0], message, signature)
+
+
+def test_it_follows_a_way_up_as_we_do(functions: dict[str, Any]) -> None:
+    """Each row of trees of every small size is at its own place and at no other."""
+    for size in range(1, 18):
+        rows = [hashlib.sha256(b"%d" % n).digest() for n in range(size)]
+        leaves = [merkle.leaf_hash(row) for row in rows]
+
+        def node(level: int, number: int, leaves: list[bytes] = leaves) -> bytes:
+            return merkle.complete_root(leaves[number << level : (number + 1) << level])
+
+        tree = {"size": size, "root": merkle.root(size, node).hex()}
+        for n, row in enumerate(rows):
+            path = [step.hex() for step in merkle.inclusion(n, size, node)]
+            held = [seq for seq in range(-1, 3 * size + 2) if functions["climbs"](row, seq, tree, path)]
+            assert held == [n + 1]
+            assert not functions["climbs"](row, n + 1, tree, [*path, "00" * 32])
+            assert not functions["climbs"](row, n + 1, tree, path[:-1] or ["00" * 32])
 
 
 KEYS: dict[str, Callable[[], Any]] = {

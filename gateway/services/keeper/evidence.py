@@ -39,7 +39,6 @@ from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.reveal import record_access
 from gateway.services.keeper.sealing import ALGORITHM, signature_of
 
-
 # ---------------------------------------------------------------- kept when it passes
 
 
@@ -115,18 +114,14 @@ def _files(desk: Desk, fichier: str, point: _Point, answer: dict[str, Any]) -> I
     """``answer`` is the signature in force, as the card gave it."""
     signature, present = signature_of(answer), answer["authentication"]
     at = read_attributes(signature.attributes).at
-    known = [
-        *exhibits.exhibits(desk.book, fichier, exhibits.CERTIFICATE),
-        *read_signed(io.BytesIO(point.signed), None, len(point.signed)).chain, *desk.trust.chain, *desk.trust.roots,
-    ]  # fmt: skip
+    known = [*exhibits.exhibits(desk.book, fichier, exhibits.CERTIFICATE), *desk.trust.chain, *desk.trust.roots]
+    lists = exhibits.exhibits(desk.book, fichier, exhibits.LIST)
     receipts = Proofs(desk.book.connection).about("receipt", fichier)
     arls = exhibits.exhibits(desk.book, fichier, exhibits.ARL)
-
     line = line_of(signature.certificate, known, at)
     yield from _piece("signature", detached(signature, line[1:-1]), line)
     line = line_of(base64.b64decode(present["certificate"]), known, at)
     yield from _piece("presence", _presence(desk.paths.box_id, present, line), line)
-    lists = exhibits.exhibits(desk.book, fichier, exhibits.LIST)
     for name, signed in (
         ("journal", point.signed), *_numbered("recu", [bytes(row["der"]) for row in receipts]), *_numbered("arl", arls)
     ):  # fmt: skip
@@ -134,10 +129,8 @@ def _files(desk: Desk, fichier: str, point: _Point, answer: dict[str, Any]) -> I
         lists += lists_of(line, desk.trust.crls()) if name == "journal" else ()
         yield from _piece(name, signed, line)
     yield "listes.pem", b"".join(x509.load_der_x509_crl(one).public_bytes(Encoding.PEM) for one in dict.fromkeys(lists))
-    yield (
-        "journal.json",
-        canonical.encode(_rows(desk, fichier, point, max((row["size"] for row in receipts), default=0))),
-    )
+    head = max((row["size"] for row in receipts), default=0)
+    yield "journal.json", canonical.encode(_rows(desk, fichier, point.told.size, head))
     if point.stamp is not None:
         yield "horodatage.tst", point.stamp
 
@@ -176,15 +169,15 @@ def _told(desk: Desk, fichier: str, answer: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _rows(desk: Desk, fichier: str, point: _Point, head: int) -> list[dict[str, Any]]:
-    """The journal rows of a fichier, each with its ways up: to the checkpoint, and to what the OCT countersigned
-    last (``head`` rows; none where the row came later)."""
+def _rows(desk: Desk, fichier: str, size: int, head: int) -> list[dict[str, Any]]:
+    """The journal rows of a fichier, each with its ways up: under the checkpoint over ``size`` rows, and under the
+    longest head that the OCT countersigned (``head`` rows), where the row did not come later."""
     tree = Tree(desk.book.connection, EVIDENCE)
     return [
         {
             "text": row.text,
             "previous": (tree.head(row.seq - 1) if row.seq > 1 else START).hex(),
-            "path": _hex(tree.inclusion(row.seq, point.told.size)),
+            "path": _hex(tree.inclusion(row.seq, size)),
             "head": _hex(tree.inclusion(row.seq, head)) if row.seq <= head else [],
         }
         for row in desk.book.journal(fichier)
