@@ -159,17 +159,18 @@ sys.excepthook = lambda *_: check("complet et lisible", False)
 archive, root, *original = sys.argv[1:] if len(sys.argv) > 2 else sys.exit(__doc__)
 root, proof = root.lower().replace(":", ""), zipfile.ZipFile(archive)
 card, said, _ = opened("signature", "signer", None, [Path(one).read_bytes() for one in original])
-digest, (_, fichier, count, total, rule, *_, challenge) = said[DIGEST][1], (one[1] for one in der(said[CONTEXT][1]))
-euros = f"{number(total, signed=True) / 100:.2f} €"
-print(f"signé le {said[TIME][1].decode()} : {number(count)} facture(s), {euros}, règle « {rule.decode()} »")
+_, fichier, count, total, rule, *_, challenge = (one[1] for one in der(said[CONTEXT][1]))
+amount, digest, moment = number(total, signed=True) / 100, said[DIGEST][1].hex(), said[TIME]
+print(f"signé le {moment[1].decode()} : {number(count)} facture(s), {amount:.2f} €, règle « {rule.decode()} »")
 point = json.loads(opened("journal", "journal")[2])
-present, _, message = opened("presence", "s'authentifier", said[TIME])
+present, _, message = opened("presence", "s'authentifier", moment)
 bound = b"oct-gateway/card-auth/1" + point["box"].encode() + challenge
 check("la même carte était là", message.startswith(bound) and present.name == card.name)
 head = {"size": 0}
 for name in sorted({one.rpartition(".")[0] for one in proof.namelist() if one.startswith(("recu-", "arl-"))}):
     told = json.loads(opened(name, "OCT")[2].split(b"\n", 1)[1])
-    about = told["fichier"].encode() == fichier and told.get("digest") in (None, digest.hex())
+    known = None if told["verdict"] == "unopened" else digest  # l'OCT n'a pu ouvrir le scellé : il n'a rien lu
+    about = told["fichier"].encode() == fichier and told.get("digest", known) == known
     check(f"dit « {told['verdict']} » de ce fichier", about)
     head = max(head, told.get("journal_head") or head, key=lambda one: one["size"])
 looked_at.append("journal.json")

@@ -10,7 +10,7 @@ import json
 import subprocess
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -78,8 +78,8 @@ class EvidenceBench:
         """Rows of the evidence chain."""
         return Tree(self.keeper.desk.book.connection, EVIDENCE).size()
 
-    def receipt(self, key: str, verdict: str, size: int = 0) -> None:
-        """The OCT's word, which countersigns ``size`` rows (0: none)."""
+    def receipt(self, key: str, verdict: str, size: int = 0, **other: str | None) -> None:
+        """The OCT's word, which countersigns ``size`` rows (0: none); ``other``: what it says otherwise."""
         row, at = self.keeper.row(key), iso(self.keeper.now)
         head = None
         if size:
@@ -90,7 +90,7 @@ class EvidenceBench:
             key, row["transmission"], row["seal"], SENDER, verdict, "", "", at,  # type: ignore[arg-type]
             at if verdict == "integrated" else None, row["size"], digest, (), True, head,
         )  # fmt: skip
-        self.bring("receipt", key, made.to_bytes())
+        self.bring("receipt", key, replace(made, **other).to_bytes())  # type: ignore[arg-type]
 
     def arl(self, key: str) -> None:
         """The payer's word."""

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from development_pki import Pki
-from evidence_bench import EvidenceBench, checked, rows_of, write_zip, x509_of
+from evidence_bench import EvidenceBench, checked, complaint, rows_of, write_zip, x509_of
 from keeper_bench import KeeperBench
 from local_tsa import LocalTsa
 from samples import EMITTER
@@ -62,6 +62,14 @@ def test_a_seal_that_the_oct_could_not_open_spoils_nothing(bench: EvidenceBench,
     bench.receipt(key, "integrated", bench.size())
     said = told(bench, bench.evidence(key), tmp_path)
     assert "recu-1 : dit « unopened »" in said and "recu-2 : dit « integrated »" in said
+
+
+@pytest.mark.parametrize("digest", ["00" * 32, None])
+def test_a_receipt_for_another_content_does_not_hold(bench: EvidenceBench, tmp_path: Path, digest: str | None) -> None:
+    key = bench.keeper.sealed("a.b2")
+    bench.receipt(key, "integrated", digest=digest)
+    done = checked(write_zip(tmp_path / "preuve.zip", bench.evidence(key)), bench.root)
+    assert complaint(done) == "recu-1 : dit « integrated » de ce fichier"
 
 
 @pytest.mark.parametrize("largest", [2, 5, 12])
