@@ -143,6 +143,17 @@ class EvidenceBench:
         whole = crl.CertificateList({"tbs_cert_list": body, "signature_algorithm": algorithm, "signature": signature})
         return pem.armor("X509 CRL", whole.dump())
 
+    def twin(self, name: str, authority: str) -> bytes:
+        """Another certificate for the same key and the same uses, by the same authority."""
+        old, by = x509.load_der_x509_certificate(self.pki.certificate(name)), self.pki.key(f"ca/{authority}")
+        builder = x509.CertificateBuilder(
+            old.issuer, old.subject, old.public_key(), x509.random_serial_number(),
+            old.not_valid_before_utc, old.not_valid_after_utc,
+        )  # fmt: skip
+        for one in old.extensions:
+            builder = builder.add_extension(one.value, one.critical)
+        return builder.sign(by, hashes.SHA256()).public_bytes(Encoding.DER)
+
     def below_no_authority(self) -> tuple[Identity, bytes]:
         """A card's certificate and its key, and who issued it: a certificate of the root's that is no authority."""
         root, now = x509.load_der_x509_certificate(self.pki.root), self.keeper.now
