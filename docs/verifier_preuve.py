@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Vérifie la preuve d'un fichier sans rien croire ni installer : Python seul, une page ou deux, à lire d'abord.
+"""Vérifie la preuve d'un fichier sans rien croire ni installer : Python (3.11) seul, deux pages à lire d'abord.
 
     python3 verifier_preuve.py PREUVE.zip EMPREINTE_SHA256_DE_LA_RACINE [ORIGINAL]
 
@@ -9,63 +9,58 @@ Dit chaque chose qui tient et finit par 0 ; à la première qui ne tient pas, la
 import json
 import sys
 import zipfile
+from base64 import b64decode
 from hashlib import new, sha256
 from pathlib import Path
 
-HASHES = {
-    "01": "sha256",
-    "0b": "sha256",
-    "0c": "sha384",
-    "0d": "sha512",
-    "02": "sha256",
-    "03": "sha384",
-    "04": "sha512",
-}
-RSA_SHA256 = (0x30, bytes.fromhex("06092a864886f70d01010b0500"), b"")
-USAGES = {"CA": 0x04, "signer": 0x40, "authentifier": 0x80}
-ROLES = {
-    "OCT": bytes.fromhex("06166983baccfec2f9968a89ebabd2aa80addd85ab7d0202"),
-    "journal": bytes.fromhex("06166983baccfec2f9968a89ebabd2aa80addd85ab7d0203"),
-}
-CURVES = {  # par la longueur d'un point : p, n et le générateur (FIPS 186-4) ; y² = x³ - 3x + b
+number = int.from_bytes
+
+# Des OID en DER : l'arc privé de la passerelle ; les attributs qu'un signataire signe (RFC 5652 §11, RFC 5035 §3).
+PKCS9, ARC = "2a864886f70d0109", "6983baccfec2f9968a89ebabd2aa80addd85ab7d"
+DIGEST, TIME, NAMED, CONTEXT = PKCS9 + "04", PKCS9 + "05", PKCS9 + "10022f", ARC + "0101"
+
+# Ce pour quoi est fait un certificat : les bits de son usage de clé, et l'usage étendu de qui doit en avoir un.
+USAGES = {"autorité": 0x06, "signer": 0x40, "s'authentifier": 0x80, "OCT": 0x80, "journal": 0x80}
+PURPOSES = {"OCT": bytes.fromhex(ARC + "0202"), "journal": bytes.fromhex(ARC + "0203")}
+
+# P-256 et P-384, par la longueur d'un point : p, n et le générateur (FIPS 186-4 §D.1.2) ; y² = x³ - 3x + b.
+# fmt: off
+CURVES = {
     65: (2**256 - 2**224 + 2**192 + 2**96 - 1, 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
          (0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
           0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5)),
     97: (2**384 - 2**128 - 2**96 + 2**32 - 1,
          0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
          (0xAA87CA22BE8B05378EB1C71EF320AD746E1D3B628BA79B9859F741E082542A385502F25DBF55296C3A545E3872760AB7,
-          0x3617DE4A96262C6F5D9E98BF9292DC29F8F41DBD289A147CE9DA3113B5F0B8C00A60B1CE1D7E819D7A431D7C90EA0E5F)),
-}  # fmt: skip
+          0x3617DE4A96262C6F5D9E98BF9292DC29F8F41DBD289A147CE9DA3113B5F0B8C00A60B1CE1D7E819D7A431D7C90EA0E5F))}
+# fmt: on
+
+looked_at = ["la preuve"]  # les pièces, la dernière étant celle qu'on regarde
 
 
-def der(data):  # les éléments d'une suite DER : étiquette, contenu, octets entiers
+def check(what, good):
+    print(f"{'tient' if good else 'NE TIENT PAS':12}  {looked_at[-1]} : {what}")
+    if not good:
+        sys.exit(65)
+
+
+def der(data, *places):  # les éléments (étiquette, contenu, octets entiers) d'une suite, ou de celui qu'on y atteint
     found, at = [], 0
     while at < len(data):
-        start, tag, size, at = at, data[at], data[at + 1], at + 2
-        if size > 127:
-            at, size = at + size - 128, number(data[at : at + size - 128])
-        found.append((tag, data[at : at + size], data[start : at + size]))
-        at += size
-    return found
+        start = at + 2 + max(data[at + 1] - 128, 0)  # la longueur tient sur un octet, ou sur ceux qu'il annonce
+        end = start + number(data[at + 2 : start] or data[at + 1 : start])
+        found.append((data[at], data[start:end], data[at:end]))
+        at = end
+    return der(found[places[0]][1], *places[1:]) if places else found
 
 
-def inside(element, *places):  # les éléments d'un élément, ou de celui qu'on y atteint
-    return inside(der(element[1])[places[0]], *places[1:]) if places else der(element[1])
+# ---------------------------------------------------------------- signatures (RFC 8017 §8.2, FIPS 186-4 §6.4)
 
 
-def number(octets):
-    return int.from_bytes(octets, "big")
-
-
-def moment(element):  # UTCTime ou GeneralizedTime, en AAAAMMJJhhmmssZ
-    return (("20" if element[1] < b"5" else "19") if element[0] == 0x17 else "") + element[1].decode()
-
-
-def add(a, b, p):  # deux points d'une courbe
-    if a is None or b is None or (a[0] == b[0] and (a[1] + b[1]) % p == 0):
+def add(a, b, p):  # la somme de deux points d'une courbe ; None est le point à l'infini
+    if not a or not b or (a[0] == b[0] and a[1] != b[1]):
         return None if a and b else a or b
-    top, under = (3 * (a[0] ** 2 - 1), 2 * a[1]) if a == b else (b[1] - a[1], b[0] - a[0])
-    slope = top * pow(under, -1, p)
+    slope = (3 * a[0] ** 2 - 3) * pow(2 * a[1], -1, p) if a == b else (b[1] - a[1]) * pow(b[0] - a[0], -1, p)
     x = (slope**2 - a[0] - b[0]) % p
     return x, (slope * (a[0] - x) - a[1]) % p
 
@@ -74,120 +69,119 @@ def times(k, point, p):
     return add(times(k // 2, add(point, point, p), p), point if k % 2 else None, p) if k else None
 
 
-def holds(key, algorithm, message, signature):  # la signature de ce message tient-elle, par cette clé publique ?
-    name, bits = HASHES.get(inside(algorithm)[0][1].hex()[-2:]), inside(key)[1][1][1:]
-    if name is None:
-        check("algorithme de signature connu de ce programme (sinon : openssl)", name)
-    digest = new(name, message).digest()
-    if bits[0] == 4:  # ECDSA
-        (p, n, generator), half = CURVES[len(bits)], len(bits) // 2
-        r, s = (number(one[1]) for one in inside(der(signature)[0]))
-        scaled = times(number(digest[:half]) * pow(s, -1, n) % n, generator, p)
-        public = times(r * pow(s, -1, n) % n, (number(bits[1 : half + 1]), number(bits[half + 1 :])), p)
-        return 0 < r < n and (add(scaled, public, p) or (0,))[0] % n == r
-    modulus, exponent = (number(one[1]) for one in inside(der(bits)[0]))  # RSA, PKCS #1 v1.5
-    size, long, row = (modulus.bit_length() + 7) // 8, len(digest), {32: 1, 48: 2, 64: 3}[len(digest)]
-    info = bytes.fromhex(f"30{long + 17:02x}300d060960864801650304020{row}050004{long:02x}") + digest
-    block = b"\0\1" + b"\xff" * (size - len(info) - 3) + b"\0" + info
-    return pow(number(signature), exponent, modulus).to_bytes(size, "big") == block
+def holds(key, digest, signature):  # cette clé publique a-t-elle signé cette empreinte ?
+    bits, long = der(key[1])[1][1][1:], len(digest)
+    if bits[0] != 4:  # pas un point : RSA, un module et un exposant
+        modulus, exponent = (number(one[1]) for one in der(bits, 0))
+        info = bytes.fromhex(f"30{long + 17:02x}300d060960864801650304020{long // 16 - 1}050004{long:02x}") + digest
+        block = b"\0\1" + (b"\0" + info).rjust((modulus.bit_length() + 7) // 8 - 2, b"\xff")
+        return pow(number(signature), exponent, modulus) == number(block)
+    (p, n, base), half = CURVES[len(bits)], len(bits) // 2
+    r, s = (number(one[1]) for one in der(signature, 0))
+    u, v = (one * pow(s, -1, n) % n for one in (number(digest[:half]), r))
+    point = number(bits[1 : half + 1]), number(bits[half + 1 :])
+    return 0 < r == add(times(u, base, p), times(v, point, p), p)[0] % n
 
 
-class Certificate:
+def signed(key, message, signature):
+    return any(holds(key, new(name, message).digest(), signature) for name in ("sha256", "sha384", "sha512"))
+
+
+# ---------------------------------------------------------------- certificats et listes de révocation (RFC 5280)
+
+
+class Certificate:  # les dates se comparent telles quelles : UTCTime (0x17) jusqu'à 2049, GeneralizedTime (0x18) après
     def __init__(self, data):
-        self.whole, (tbs, self.algorithm, bits) = data, inside(der(data)[0])
-        self.tbs, self.signature, fields = tbs[2], bits[1][1:], [one for one in inside(tbs) if one[0] != 0xA0]
-        self.serial, self.issuer, self.subject, self.key = fields[0][1], fields[2][2], fields[4][2], fields[5]
-        self.since, self.until = (moment(one) for one in inside(fields[3]))
-        extensions = inside(fields[-1], 0) if fields[-1][0] == 0xA3 else []
-        self.known = {inside(one)[0][1].hex(): inside(one)[-1][1] for one in extensions}
+        _, self.serial, _, self.issuer, dates, self.subject, self.key, *_, extensions = der(data, 0, 0)
+        self.data, (self.since, self.until) = data, der(dates[1])
+        self.known = {der(one[1])[0][1].hex(): der(one[1])[-1][1] for one in der(extensions[1], 0)}
+        names = (der(one[1]) for part in der(self.subject[1]) for one in der(part[1]))
+        self.name = b", ".join(value[1] for kind, value in names if kind[1].hex() == "550403").decode()
 
-    def may(
-        self, use
-    ):  # CA, signer un fichier, s'authentifier : usage de clé ; signer pour l'OCT, le journal : son rôle
-        usage = der(self.known["551d0f"])[0][1][1] if "551d0f" in self.known else 0
-        if use in USAGES:
-            return usage & USAGES[use] and (b"\1\1\xff" in self.known.get("551d13", b"")) == (use == "CA")
-        return usage & 0x80 and ROLES[use] in self.known.get("551d25", b"")
+    def may(self, use):  # sa clé est-elle faite pour cela ?
+        usage, basic, purposes = (self.known.get(one, bytes(4)) for one in ("551d0f", "551d13", "551d25"))
+        fit = usage[3] & USAGES[use] == USAGES[use] and PURPOSES.get(use, b"") in purposes
+        return fit and (b"\1\1\xff" in basic) == (use == "autorité")
 
-    def clears(self, data, other, at):  # cette liste est-elle de moi, de ce moment, et sans l'autre ?
-        tbs, algorithm, bits = inside(der(data)[0])
-        _, issuer, _, until, *rest = [one for one in inside(tbs) if one[0] != 0x02]
-        listed = [inside(one)[0][1] for one in inside(rest[0])] if rest[0][0] == 0x30 else []
-        mine = issuer[2] == self.subject and holds(self.key, algorithm, tbs[2], bits[1][1:])
-        return mine and at <= moment(until) and other.serial not in listed
+    def made(self, data, issuer):  # ai-je signé ce certificat, ou cette liste ?
+        body, _, bits = der(data, 0)
+        return issuer == self.subject and signed(self.key, body[2], bits[1][1:])
 
-
-def check(what, good):
-    print(f"{'tient' if good else 'NE TIENT PAS':12}  {what}")
-    if not good:
-        sys.exit(65)
+    def clears(self, data, serial, at):  # cette liste est-elle de moi, entière, pas échue alors, et sans ce numéro ?
+        _, _, issuer, _, until, *listed, extensions = der(data, 0, 0)
+        revoked = [der(one[1])[0] for block in listed for one in der(block[1])]
+        whole = at <= until < (0x19,) and b"\x06\x03\x55\x1d\x1b" not in extensions[1]
+        return whole and serial not in revoked and self.made(data, issuer)
 
 
-def follow(what, leaf, at, use):  # du certificat à la racine, comme il en était à ce moment
-    check(f"{what} : certificat fait pour « {use} »", leaf.may(use))
-    while sha256(leaf.whole).hexdigest() != root:
-        check(f"{what} : « {leaf.serial.hex()} » en cours de validité", leaf.since <= at <= leaf.until)
-        above = [one for one in certificates if one.subject == leaf.issuer and one is not leaf and one.may("CA")]
-        above = [one for one in above if holds(one.key, leaf.algorithm, leaf.tbs, leaf.signature)]
-        check(f"{what} : émis par une autorité de la preuve", above)
-        check(f"{what} : non révoqué à ce moment", any(above[0].clears(one, leaf, at) for one in lists))
-        leaf = above[0]
+def pem(name):
+    return [b64decode(one) for one in proof.read(name).decode().split("-----")[2::4]]
 
 
-def cms(what, data, use):  # une signature CMS : signataire, empreinte signée, contenu s'il est dedans
-    fields = inside(der(data)[0], 1, 0)
-    _, who, _, attributes, algorithm, signature, *_ = inside(fields[-1], 0)
-    named = (inside(who)[0][2], inside(who)[1][1])
-    leaf = next((one for one in certificates if (one.issuer, one.serial) == named), None)
-    check(f"{what} : signataire dans la preuve", leaf)
-    check(f"{what} : signature", holds(leaf.key, algorithm, b"\x31" + attributes[2][1:], signature[1]))
-    known = {inside(one)[0][1][-2:].hex(): inside(one, 1)[0] for one in inside(attributes)}
-    follow(what, leaf, moment(known["0905"]), use)
-    content = inside(fields[2], 1)[0][1] if len(inside(fields[2])) > 1 else None
-    check(f"{what} : contenu", content is None or sha256(content).digest() == known["0904"][1])
-    return leaf, known["0904"][1].hex(), content
+# ---------------------------------------------------------------- les pièces
 
 
-def climb(leaf, seq, size, steps):  # la racine de Merkle où mène un chemin (RFC 9162 §2.1.3.2)
-    made, place, last = sha256(b"\0" + leaf).digest(), seq - 1, size - 1
+def opened(name, use, at=None, contents=()):  # une pièce signée : son certificat, ses attributs signés, son contenu
+    looked_at.append(name)
+    _, _, held, *_, signers = der(proof.read(name + ".cms"), 0, 1, 0)
+    *covered, _, signature = [one for one in der(signers[1], 0)[3:] if one[0] != 0xA1]
+    said = {der(one[1])[0][1].hex(): der(one[1], 1)[0] for block in covered[:1] for one in der(block[1])}
+    contents, at = [der(one[1])[0][1] for one in der(held[1])[1:]] or contents, at or said[TIME]
+    leaf, sector, top = map(Certificate, pem(name + ".pem"))
+    check("sous la racine que vous avez donnée", sha256(top.data).hexdigest() == root)
+    for above, one in ((top, sector), (sector, leaf)):
+        check(f"« {one.name} » émis par une autorité", above.may("autorité") and above.made(one.data, one.issuer))
+        check(f"« {one.name} » en cours de validité", one.since <= at <= one.until)
+        check(f"« {one.name} » non révoqué", any(above.clears(each, one.serial, at) for each in pem("listes.pem")))
+    given = sector.known.get("551d25", PURPOSES.get(use, b""))  # une autorité ne donne que les usages qu'elle énumère
+    check(f"« {leaf.name} » fait pour « {use} »", leaf.may(use) and PURPOSES.get(use, b"") in given)
+    message = b"\x31" + covered[0][2][1:] if covered else contents[0]
+    check("signature (RSA PKCS #1 v1.5 ou ECDSA)", signed(leaf.key, message, signature[1]))
+    if covered:
+        check("signé avec ce certificat", der(said[NAMED][1], 0, 0)[0][1] == sha256(leaf.data).digest())
+        for one in contents:
+            check("contenu signé", sha256(one).digest() == said[DIGEST][1])
+    return leaf, said, b"".join(contents[:1])
+
+
+def climbs(row, seq, tree, steps):  # ce chemin mène-t-il de la ligne à la racine de l'arbre (RFC 9162 §2.1.3.2) ?
+    made, place, size = sha256(b"\0" + row).digest(), seq - 1, tree["size"]
     for step in map(bytes.fromhex, steps):
-        right = place % 2 or place == last
-        made = sha256(b"\1" + (step + made if right else made + step)).digest()
-        while right and place and not place % 2:
-            place, last = place // 2, last // 2
-        place, last = place // 2, last // 2
-    return made.hex()
+        while size > 1 and place == size - 1 and place % 2 == 0:  # sans voisin, un nœud monte tel quel
+            place, size = place // 2, (size + 1) // 2
+        pair = step + made if place % 2 else made + step
+        made = sha256(b"\1" + pair).digest() if size > 1 else b""  # un pas de trop ne mène nulle part
+        place, size = place // 2, (size + 1) // 2
+    return (place, size, made.hex()) == (0, 1, tree["root"])
 
 
-def main(archive, racine, *original):
-    global certificates, lists, root
-    files = {name: zipfile.ZipFile(archive).read(name) for name in zipfile.ZipFile(archive).namelist()}
-    certificates = [Certificate(data) for name, data in files.items() if name.startswith("certificats/")]
-    lists, root = [data for name, data in files.items() if name.startswith("listes/")], racine.lower().replace(":", "")
-    told = json.loads(files["preuve.json"])
-    _, digest, _ = cms("la signature", files["signature.cms"], "signer")
-    for path_ in original:
-        check("l'original est ce qui a été signé", sha256(Path(path_).read_bytes()).hexdigest() == digest)
-    card, message = Certificate(files["presence.cer"]), bytes.fromhex(told["presence"]["message"])
-    follow("la carte", card, told["presence"]["at"], "authentifier")
-    check("la carte était là et l'a prouvé", holds(card.key, RSA_SHA256, message, files["presence.sig"]))
-    head = None
-    for name in sorted(files):
-        if name.startswith(("recu-", "arl-")):
-            said = json.loads(cms(name, files[name], "OCT")[2].split(b"\n", 1)[1])
-            check(f"{name} : parle de ce fichier", said["fichier"] == told["fichier"])
-            check(f"{name} : {said['verdict']}", not name.startswith("recu-") or said["digest"] == digest)
-            head = said.get("journal_head") or head
-    point = json.loads(cms("le journal", files["journal.cms"], "journal")[2])
-    for row in told["journal"]:
-        made, what = sha256(bytes.fromhex(row["previous"]) + row["text"].encode()).digest(), json.loads(row["text"])
-        check(
-            f"journal, {what['at']} {what['verb']}",
-            climb(made, row["seq"], point["size"], row["path"]) == point["root"],
-        )
-        if "head" in row:
-            check("… contresigné par l'OCT", climb(made, row["seq"], head["size"], row["head"]) == head["root"])
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+sys.excepthook = lambda *_: check("complet et lisible", False)
+archive, root, *original = sys.argv[1:] if len(sys.argv) > 2 else sys.exit(__doc__)
+root, proof = root.lower().replace(":", ""), zipfile.ZipFile(archive)
+card, said, _ = opened("signature", "signer", None, [Path(one).read_bytes() for one in original])
+_, fichier, count, total, rule, *_, challenge = (one[1] for one in der(said[CONTEXT][1]))
+amount, digest, moment = number(total, signed=True) / 100, said[DIGEST][1].hex(), said[TIME]
+print(f"signé le {moment[1].decode()} : {number(count)} facture(s), {amount:.2f} €, règle « {rule.decode()} »")
+point = json.loads(opened("journal", "journal")[2])
+present, _, message = opened("presence", "s'authentifier", moment)
+bound = b"oct-gateway/card-auth/1" + point["box"].encode() + challenge
+check("la même carte était là", message.startswith(bound) and present.name == card.name)
+head = {"size": 0}
+for name in sorted({one.rpartition(".")[0] for one in proof.namelist() if one.startswith(("recu-", "arl-"))}):
+    told = json.loads(opened(name, "OCT")[2].split(b"\n", 1)[1])
+    known = None if told["verdict"] == "unopened" else digest  # l'OCT n'a pu ouvrir le scellé : il n'a rien lu
+    about = told["fichier"].encode() == fichier and told.get("digest", known) == known
+    check(f"dit « {told['verdict']} » de ce fichier", about)
+    head = max(head, told.get("journal_head") or head, key=lambda one: one["size"])
+looked_at.append("journal.json")
+pieces = {sha256(proof.read(one)).hexdigest() for one in proof.namelist()}
+rows, signer = json.loads(proof.read("journal.json")), sha256(card.data).hexdigest()
+for row in rows:
+    what, made = json.loads(row["text"]), sha256(bytes.fromhex(row["previous"]) + row["text"].encode()).digest()
+    ours, seq = what["fichier"].encode() == fichier, what["seq"]
+    check(f"{what['at']} {what['verb']}", ours and climbs(made, seq, point, row["path"]))
+    if seq <= head["size"]:
+        check("… contresigné par l'OCT", climbs(made, seq, head, row["head"]))
+    if what.get("kind") in ("receipt", "arl"):
+        check("… la pièce est là", pieces & {what.get("signed"), *what["exhibits"]})
+check("cette carte a signé", any('"verb":"sign"' in row["text"] and signer in row["text"] for row in rows))

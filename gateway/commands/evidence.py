@@ -25,15 +25,14 @@ Empreinte SHA-256 de ce qui a été signé : {digest} ({size} octets)
 Signé le {signed} : {shown}
 État à ce jour : {state}
 
+Cette page aide à lire ; elle ne prouve rien.  Ce qui prouve est dans les autres fichiers (docs/preuve.md).
+
 Empreinte SHA-256 de la racine, à comparer avec celle que l'OCT publie :
   {root}
 
-Vérifier sans cette passerelle (docs/preuve.md explique chaque fichier) :
+Vérifier sans cette passerelle :
   python3 verifier_preuve.py {name} {root} [ORIGINAL]
-ou, pièce par pièce, avec openssl :
-  openssl cms -verify -inform DER -binary -in signature.cms -content ORIGINAL -CAfile racine.pem -purpose any
-  openssl cms -verify -inform DER -in recu-1.cms -CAfile racine.pem -purpose any
-  openssl cms -verify -inform DER -in journal.cms -CAfile racine.pem -purpose any
+ou, pièce par pièce, avec openssl : les commandes sont dans docs/preuve.md.
 """
 
 
@@ -54,7 +53,7 @@ def write_evidence(arguments: argparse.Namespace) -> int:
     root = hashlib.sha256(certificate).hexdigest()
     told = ask(arguments, {"op": "evidence", "id": arguments.id})
     files = {name: base64.b64decode(content) for name, content in told["files"].items()}
-    files["LISEZ-MOI.txt"] = _read_me(json.loads(files["preuve.json"]), root, target.name).encode()
+    files["LISEZ-MOI.txt"] = _read_me(told, root, target.name).encode()
     made = target.with_name(f".{target.name}")
     try:
         with made.open("wb") as out:
@@ -73,12 +72,10 @@ def write_evidence(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _read_me(told: Row, root: str, name: str) -> str:
-    context = told["signed"]["context"]
+def _read_me(answer: Row, root: str, name: str) -> str:
+    told = answer["told"]
+    context = told.pop("context")
     shown = "sans contexte" if context is None else (
         f"{plural(context['count'], 'facture')}, {euros(context['total'])}, règle « {context['policy']} »"
     )  # fmt: skip
-    return READ_ME.format(
-        fichier=told["fichier"], box=told["box"], made=told["made"], digest=told["digest"], size=told["size"],
-        signed=told["signed"]["at"], shown=shown, state=told["state"], root=root, name=name,
-    )  # fmt: skip
+    return READ_ME.format(**told, fichier=answer["id"], shown=shown, root=root, name=name)

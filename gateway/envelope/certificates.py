@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509 import verification
@@ -233,11 +233,33 @@ def _serves(path: list[x509.Certificate], row: Row) -> bool:
 # ---------------------------------------------------------------- loading
 
 
-def lists_of(path: Path, crls: Sequence[bytes]) -> tuple[bytes, ...]:
-    """The lists among ``crls`` (DER) that the authorities of a path made."""
-    authorities = {x509.load_der_x509_certificate(one).subject for one in path.certificates[1:]}
+def lists_of(certificates: Sequence[bytes], crls: Sequence[bytes]) -> tuple[bytes, ...]:
+    """The lists among ``crls`` (DER) that the authorities of a path (end entity first) made."""
+    authorities = {x509.load_der_x509_certificate(one).subject for one in certificates[1:]}
     loaded = ((one, load_list(one)) for one in crls)
     return tuple(one for one, found in loaded if found is not None and found.issuer in authorities)
+
+
+def line_of(leaf: bytes, known: Sequence[bytes], at: datetime) -> tuple[bytes, ...]:
+    """A certificate and those above it up to a root, by who signed whom, as far as ``known`` (DER) has them valid at
+    the moment ``at`` (aware).  Whether the path holds is not asked."""
+    others = [x509.load_der_x509_certificate(one) for one in known]
+    current = [one for one in others if one.not_valid_before_utc <= at <= one.not_valid_after_utc]
+    found = [x509.load_der_x509_certificate(leaf)]
+    while found[-1].issuer != found[-1].subject:
+        above = next((one for one in current if one not in found and _signed_by(found[-1], one)), None)
+        if above is None:
+            break
+        found.append(above)
+    return tuple(one.public_bytes(Encoding.DER) for one in found)
+
+
+def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 def load_certificates(data: bytes) -> list[bytes]:

@@ -39,7 +39,8 @@ _SIGNER_TAGS = {1: der.SEQUENCE, 3: der.context(0, constructed=False)}
 
 @dataclass(frozen=True)
 class Signature:
-    """A signature and what it covers: ``attributes`` is the DER SET OF (tag 0x31) that was signed.
+    """A signature and what it covers: ``attributes`` is the DER SET OF (tag 0x31) that was signed; empty where
+    the content itself was (``directly_signed``).
 
     ``checkpoint`` is the value of the one unsigned attribute (``journal.checkpoint``); empty: there is none.
     """
@@ -107,19 +108,13 @@ def write_signed(
 
 def detached(signature: Signature, chain: Sequence[bytes]) -> bytes:
     """The SignedData of a signature without the content (RFC 5652 §5.2), for who has the content elsewhere."""
-    return der.sequence(
-        der.oid(oids.SIGNED_DATA),
-        der.tlv(
-            der.context(0),
-            der.sequence(
-                der.integer(1),
-                der.set_of([_digest_identifier()]),
-                der.sequence(der.oid(oids.DATA)),
-                der.set_of({signature.certificate, *chain}, der.context(0)),
-                der.set_of([_signer_info(signature)]),
-            ),
-        ),
-    )
+    return _in_memory(b"", signature, chain)
+
+
+def directly_signed(content: bytes, signature: Signature, chain: Sequence[bytes]) -> bytes:
+    """The SignedData of a small content that was signed itself, not by way of attributes (RFC 5652 §5.4):
+    ``signature`` has none.  Others read it; ``read_signed``, which wants attributes, does not."""
+    return _in_memory(der.tlv(der.context(0), der.octets(content)), signature, chain)
 
 
 def read_signed(src: der.Readable, out: der.Writable | None, limit: int) -> SignedContent:
@@ -143,6 +138,22 @@ def read_signed(src: der.Readable, out: der.Writable | None, limit: int) -> Sign
 
 
 # ---------------------------------------------------------------- writing
+
+
+def _in_memory(content: bytes, signature: Signature, chain: Sequence[bytes]) -> bytes:
+    return der.sequence(
+        der.oid(oids.SIGNED_DATA),
+        der.tlv(
+            der.context(0),
+            der.sequence(
+                der.integer(1),
+                der.set_of([_digest_identifier()]),
+                der.sequence(der.oid(oids.DATA), content),
+                der.set_of({signature.certificate, *chain}, der.context(0)),
+                der.set_of([_signer_info(signature)]),
+            ),
+        ),
+    )
 
 
 def _frame(size: int, signature: Signature, chain: Sequence[bytes]) -> der.Frame:
@@ -172,7 +183,7 @@ def _signer_info(signature: Signature) -> bytes:
         issuer_and_serial(signature.certificate),
         _digest_identifier(),
         # [0] IMPLICIT in place of the tag that was hashed (RFC 5652 §5.4)
-        bytes((der.context(0),)) + signature.attributes[1:],
+        signature.attributes and bytes((der.context(0),)) + signature.attributes[1:],
         algorithms.SIGNATURES[signature.algorithm].encodings[0],
         der.octets(signature.signature),
         _unsigned(signature.checkpoint),

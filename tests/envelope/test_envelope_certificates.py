@@ -15,7 +15,16 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from development_pki import Pki
 
 from gateway.envelope import der
-from gateway.envelope.certificates import Path, Use, check_path, lists_of, load_certificates, load_key, load_lists
+from gateway.envelope.certificates import (
+    Path,
+    Use,
+    check_path,
+    line_of,
+    lists_of,
+    load_certificates,
+    load_key,
+    load_lists,
+)
 from gateway.errors import Deferred, Refused, Scope, Trouble
 
 NOW = datetime.now(UTC)
@@ -243,3 +252,29 @@ def test_a_key_under_a_passphrase_needs_it(pki: Pki) -> None:
     for password in (None, b"faux"):
         with pytest.raises(Refused, match="CMS-041"):
             load_key(pem, password)
+
+
+# ---------------------------------------------------------------- as it stood
+
+
+@pytest.mark.parametrize(
+    ("leaf", "above"),
+    [("practitioners/99900000011/sig", "chains/sante"), ("oct-sign", "chains/oct"), ("box-sign", "chains/boites")],
+)
+def test_a_line_goes_by_who_signed_whom(pki: Pki, leaf: str, above: str) -> None:
+    now, zoo = datetime.now(UTC), pki.certificate("zoo/chains/sante-revoquee")
+    expected = tuple(map(pki.certificate, (leaf, above, "root")))
+    for known in itertools.permutations([pki.root, *pki.chain, zoo], 5):
+        assert line_of(pki.certificate(leaf), known, now) == expected
+    (ours, roots) = lists_of(expected, pki.lists)
+    issuers = {x509.load_der_x509_crl(one).issuer for one in (ours, roots)}
+    assert issuers == {x509.load_der_x509_certificate(one).subject for one in expected[1:]}
+
+
+def test_a_line_ends_where_nobody_is_known_or_valid(pki: Pki) -> None:
+    leaf, now = pki.certificate("oct-sign"), datetime.now(UTC)
+    assert line_of(leaf, [], now) == (leaf,)
+    assert line_of(leaf, [pki.root], now) == (leaf,)
+    assert line_of(leaf, [pki.certificate("chains/oct")], now) == (leaf, pki.certificate("chains/oct"))
+    assert line_of(leaf, [*pki.chain, pki.root], now + timedelta(days=20_000)) == (leaf,)
+    assert line_of(pki.root, [pki.root], now) == (pki.root,)

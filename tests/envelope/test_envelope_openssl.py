@@ -13,10 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from gateway.envelope.algorithms import PrivateKey, key_identifier
+from gateway.envelope.algorithms import PrivateKey, key_identifier, sign
 from gateway.envelope.certificates import load_certificates, load_key
 from gateway.envelope.seal import Opened, seal
-from gateway.envelope.signed import SignedContent, read_signed, sign_with_key, write_signed
+from gateway.envelope.signed import (
+    Signature,
+    SignedContent,
+    directly_signed,
+    read_signed,
+    sign_with_key,
+    write_signed,
+)
 from gateway.errors import Refused
 
 SIZES = {"0 B": 0, "1 B": 1, "1 MiB": 1 << 20}
@@ -150,6 +157,21 @@ def test_signed_and_sealed_to_all_at_once_both_ways(
     for owner in owners.values():
         found, content = read(opened(theirs, owner.certificate, owner.key))
         assert (content, found.signature.algorithm) == (data, algorithm)
+
+
+@pytest.mark.parametrize(
+    ("kind", "algorithm"), [("RSA 2048", "rsa-pkcs1-sha256"), ("P-256", "ecdsa-sha256"), ("P-384", "ecdsa-sha256")]
+)
+def test_what_was_signed_without_attributes(owners: dict[str, Owner], kind: str, algorithm: str) -> None:
+    """openssl reads it; we, who want attributes, do not."""
+    data, signer = os.urandom(90), owners[kind]
+    made = Signature(b"", sign(algorithm, signer.key, data), signer.certificate, algorithm)
+    assert openssl_verify(directly_signed(data, made, []), signer) == data
+    with pytest.raises(subprocess.CalledProcessError):
+        openssl_verify(directly_signed(data + b".", made, []), signer)
+    with pytest.raises(Refused) as refusal:
+        read(directly_signed(data, made, []))
+    assert refusal.value.code == "CMS-012"
 
 
 # ---------------------------------------------------------------- what its options make

@@ -10,11 +10,15 @@ Nothing of a patient is in it: the content is not, only its digest.
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.book import exhibits
 from gateway.book.moves import iso
@@ -22,21 +26,18 @@ from gateway.book.proofs import Proofs, Tree
 from gateway.card.proof import proof_message
 from gateway.envelope import certificates
 from gateway.envelope.attributes import read_attributes
-from gateway.envelope.certificates import Use, check_path, lists_of
-from gateway.envelope.signed import detached
+from gateway.envelope.certificates import line_of, lists_of
+from gateway.envelope.signed import Signature, detached, directly_signed, read_signed
 from gateway.errors import Refused
 from gateway.formats import canonical
 from gateway.formats.returns import ReturnHeader
-from gateway.journal.chain import EVIDENCE, START, Row
+from gateway.journal.chain import EVIDENCE, START
 from gateway.journal.checkpoint import Checkpoint, read_checkpoint
 from gateway.services.keeper.asking import Answer, Ask, fichier_of
 from gateway.services.keeper.audit import prepare
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.reveal import record_access
-from gateway.services.keeper.sealing import signature_of
-
-VERSION = 1
-
+from gateway.services.keeper.sealing import ALGORITHM, signature_of
 
 # ---------------------------------------------------------------- kept when it passes
 
@@ -59,7 +60,8 @@ def keep_return(desk: Desk, header: ReturnHeader, signed: bytes, path: certifica
 
 def _keep_path(desk: Desk, fichier: str, path: certificates.Path) -> list[str]:
     kept = exhibits.keep(desk.book, fichier, exhibits.CERTIFICATE, path.certificates)
-    return kept + exhibits.keep(desk.book, fichier, exhibits.LIST, lists_of(path, desk.trust.crls()))
+    lists = lists_of(path.certificates, desk.trust.crls())
+    return kept + exhibits.keep(desk.book, fichier, exhibits.LIST, lists)
 
 
 # ---------------------------------------------------------------- put together
@@ -85,9 +87,9 @@ def evidence(desk: Desk, ask: Ask) -> Answer:
         raise Refused("EVD-001", "Ce fichier n'a pas de signature gardée : il n'y a rien à prouver.")
     with desk.commit():
         record_access(desk, "evidence", str(ask["peer"]), "preuve d'un fichier", about=fichier)
-    point = _point(desk, fichier)
-    files = dict(_files(desk, fichier, point, json.loads(signatures[-1])))
-    return {"id": fichier, "files": {name: base64.b64encode(content).decode() for name, content in files.items()}}
+    point, answer = _point(desk, fichier), json.loads(signatures[-1])
+    files = {name: base64.b64encode(content).decode() for name, content in _files(desk, fichier, point, answer)}
+    return {"id": fichier, "files": files, "told": _told(desk, fichier, answer)}
 
 
 def _point(desk: Desk, fichier: str) -> _Point:
@@ -111,53 +113,75 @@ def _point(desk: Desk, fichier: str) -> _Point:
 def _files(desk: Desk, fichier: str, point: _Point, answer: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
     """``answer`` is the signature in force, as the card gave it."""
     signature, present = signature_of(answer), answer["authentication"]
-    ours = check_path(
-        desk.keys.sign_certificate, desk.trust.chain, desk.trust.roots, desk.trust.crls(), desk.book.clock(),
-        Use.SIGN_JOURNAL,
-    )  # fmt: skip
-    known = [*exhibits.exhibits(desk.book, fichier, exhibits.CERTIFICATE), *ours.certificates]
-    lists = [*exhibits.exhibits(desk.book, fichier, exhibits.LIST), *lists_of(ours, desk.trust.crls())]
+    at = read_attributes(signature.attributes).at
+    known = [*exhibits.exhibits(desk.book, fichier, exhibits.CERTIFICATE), *desk.trust.chain, *desk.trust.roots]
+    lists = exhibits.exhibits(desk.book, fichier, exhibits.LIST)
     receipts = Proofs(desk.book.connection).about("receipt", fichier)
+    arls = exhibits.exhibits(desk.book, fichier, exhibits.ARL)
+    line = line_of(signature.certificate, known, at)
+    yield from _piece("signature", detached(signature, line[1:-1]), line)
+    line = line_of(base64.b64decode(present["certificate"]), known, at)
+    yield from _piece("presence", _presence(desk.paths.box_id, present, line), line)
+    for name, signed in (
+        ("journal", point.signed), *_numbered("recu", [bytes(row["der"]) for row in receipts]), *_numbered("arl", arls)
+    ):  # fmt: skip
+        line = _line(signed, known)
+        lists += lists_of(line, desk.trust.crls()) if name == "journal" else ()
+        yield from _piece(name, signed, line)
+    yield "listes.pem", b"".join(x509.load_der_x509_crl(one).public_bytes(Encoding.PEM) for one in dict.fromkeys(lists))
     head = max((row["size"] for row in receipts), default=0)
-    yield "preuve.json", canonical.encode(_told(desk, fichier, point, answer, head))
-    yield "signature.cms", detached(signature, [one for one in known[1:3] if one != signature.certificate])
-    yield "presence.cer", base64.b64decode(present["certificate"])
-    yield "presence.sig", base64.b64decode(present["signature"])
-    yield "journal.cms", point.signed
+    yield "journal.json", canonical.encode(_rows(desk, fichier, point.told.size, head))
     if point.stamp is not None:
         yield "horodatage.tst", point.stamp
-    for name, contents in (
-        ("recu-{}.cms", [bytes(row["der"]) for row in receipts]),
-        ("arl-{}.cms", exhibits.exhibits(desk.book, fichier, exhibits.ARL)),
-        ("certificats/{}.cer", dict.fromkeys(known)), ("listes/{}.crl", dict.fromkeys(lists)),
-    ):  # fmt: skip
-        yield from ((name.format(number), content) for number, content in enumerate(contents, start=1))
 
 
-def _told(desk: Desk, fichier: str, point: _Point, answer: dict[str, Any], head: int) -> dict[str, Any]:
-    """What preuve.json says; every hash in lower-case hexadecimal.  ``head``: the rows that the OCT countersigned."""
-    tree = Tree(desk.book.connection, EVIDENCE)
-    row, present = desk.book.fichier(fichier), answer["authentication"]
+def _piece(name: str, signed: bytes, line: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+    """What somebody signed, and beside it the certificates from the signer's to the root."""
+    yield f"{name}.cms", signed
+    yield f"{name}.pem", b"".join(x509.load_der_x509_certificate(one).public_bytes(Encoding.PEM) for one in line)
+
+
+def _numbered(name: str, contents: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+    return ((f"{name}-{number}", content) for number, content in enumerate(contents, start=1))
+
+
+def _line(signed: bytes, known: list[bytes]) -> tuple[bytes, ...]:
+    content = read_signed(io.BytesIO(signed), None, len(signed))
+    return line_of(content.signature.certificate, [*known, *content.chain], content.attributes.at)
+
+
+def _presence(box_id: str, present: dict[str, Any], line: tuple[bytes, ...]) -> bytes:
+    """The card's answer to its challenge, as openssl checks it."""
+    message = proof_message(box_id, base64.b64decode(present["challenge"]), bytes.fromhex(present["root"]))
+    signature = Signature(b"", base64.b64decode(present["signature"]), line[0], ALGORITHM)
+    return directly_signed(message, signature, line[1:-1])
+
+
+def _told(desk: Desk, fichier: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """What a person is told of it beside the files; nobody has to believe it."""
+    row, attributes = desk.book.fichier(fichier), read_attributes(signature_of(answer).attributes)
     assert row is not None
-    attributes = read_attributes(base64.b64decode(answer["attributes"]))
-    message = proof_message(desk.paths.box_id, base64.b64decode(present["challenge"]), bytes.fromhex(present["root"]))
     context = attributes.context
     return {
-        "v": VERSION, "box": desk.paths.box_id, "fichier": fichier, "digest": row["digest"], "size": row["size"],
-        "state": row["state"], "made": iso(desk.book.clock()),
-        "presence": {"message": message.hex(), "at": attributes.at.strftime("%Y%m%d%H%M%SZ")},
-        "signed": {"at": iso(attributes.at), "context": None if context is None else {
-            "count": context.count, "total": context.total, "policy": context.policy, "origin": context.origin,
-        }},
-        "journal": [_proven(tree, each, point.told.size, head) for each in desk.book.journal(fichier)],
+        "box": desk.paths.box_id, "digest": row["digest"], "size": row["size"], "state": row["state"],
+        "made": iso(desk.book.clock()), "signed": iso(attributes.at),
+        "context": context and {"count": context.count, "total": context.total, "policy": context.policy},
     }  # fmt: skip
 
 
-def _proven(tree: Tree, row: Row, size: int, head: int) -> dict[str, Any]:
-    """A journal row and its ways up: to the checkpoint, and to the OCT's last countersignature, if that has it."""
-    previous = tree.head(row.seq - 1) if row.seq > 1 else START
-    told = {"seq": row.seq, "text": row.text, "previous": previous.hex(), "path": _hex(tree.inclusion(row.seq, size))}
-    return told | ({"head": _hex(tree.inclusion(row.seq, head))} if row.seq <= head else {})
+def _rows(desk: Desk, fichier: str, size: int, head: int) -> list[dict[str, Any]]:
+    """The journal rows of a fichier, each with its ways up: under the checkpoint over ``size`` rows, and under the
+    longest head that the OCT countersigned (``head`` rows), where the row did not come later."""
+    tree = Tree(desk.book.connection, EVIDENCE)
+    return [
+        {
+            "text": row.text,
+            "previous": (tree.head(row.seq - 1) if row.seq > 1 else START).hex(),
+            "path": _hex(tree.inclusion(row.seq, size)),
+            "head": _hex(tree.inclusion(row.seq, head)) if row.seq <= head else [],
+        }
+        for row in desk.book.journal(fichier)
+    ]
 
 
 def _hex(path: list[bytes]) -> list[str]:
