@@ -153,7 +153,7 @@ class Landing:
         """Lay out what is undelivered, if the sender asks; the demand goes last."""
         if DEMAND not in door.names():
             return
-        for row in self._store.undelivered(sender, recipients, self._clock().timestamp(), MOST_RETURNS):
+        for row in self._store.undelivered(sender, self._clock().timestamp(), MOST_RETURNS, recipients):
             if not door.has(row["name"]):
                 self._lay_out(door, row["name"], self._settings.returns / row["file"])
         _clear(door, DEMAND)

@@ -187,9 +187,9 @@ class Reception:
             return None
         now, recipients = self._clock(), self._recipients(access)
         if restart:
-            row = self._store.offered(access.identifier, recipients, identity.transfer_id)
+            row = self._store.offered(access.identifier, identity.transfer_id, recipients)
         else:
-            row = self._store.offer(access.identifier, recipients, now.timestamp(), iso(now))
+            row = self._store.offer(access.identifier, now.timestamp(), iso(now), recipients)
         if row is None or not (self._settings.returns / row["file"]).exists():  # delivered and cleared away
             return None
         return Outgoing(_return_identity(row, identity), row, self._store, self._settings)
@@ -200,7 +200,7 @@ class Reception:
         if identity.file_name != RETURNS or identity.file_type != 0:
             raise diagnostics.trouble("2.209")
         sender, recipients = access.identifier, self._recipients(access)
-        row = self._store.named(sender, text.strip()) or self._store.offered(sender, recipients, identity.transfer_id)
+        row = self._store.named(sender, text.strip()) or self._store.offered(sender, identity.transfer_id, recipients)
         if row is None or not recipients:
             raise diagnostics.trouble("2.205")
         self._store.deliver(row["id"], iso(self._clock()))

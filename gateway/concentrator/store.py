@@ -216,7 +216,7 @@ class Store:
 
     # -- mailboxes (``recipients``: SHA-256 of the certificates to which what a sender may be handed is sealed)
 
-    def offer(self, sender: str, recipients: Sequence[str], now: float, at: str) -> sqlite3.Row | None:
+    def offer(self, sender: str, now: float, at: str, recipients: Sequence[str]) -> sqlite3.Row | None:
         """The oldest return that this sender has not got, counted as offered; one that failed three times comes
         last and raises an alarm."""
         with self.transaction() as connection:
@@ -230,7 +230,7 @@ class Store:
                 connection.execute("UPDATE mailbox SET offered = offered + 1 WHERE id = ?", (row["id"],))
         return row
 
-    def offered(self, sender: str, recipients: Sequence[str], number: int) -> sqlite3.Row | None:
+    def offered(self, sender: str, number: int, recipients: Sequence[str]) -> sqlite3.Row | None:
         """The return that went to this sender under a transfer id (``number_of``)."""
         return self._row(
             f"SELECT * FROM mailbox WHERE sender = ? AND {_SEALED_TO} AND offered > 0"  # noqa: S608
@@ -238,7 +238,7 @@ class Store:
             sender, json.dumps(recipients), NUMBERS, number,
         )  # fmt: skip
 
-    def undelivered(self, sender: str, recipients: Sequence[str], now: float, most: int) -> list[sqlite3.Row]:
+    def undelivered(self, sender: str, now: float, most: int, recipients: Sequence[str]) -> list[sqlite3.Row]:
         """The oldest returns that this sender has not got, ``most`` of them at most; they do not count as offered."""
         return self._rows(
             f"SELECT * FROM mailbox WHERE sender = ? AND {_SEALED_TO} AND delivered = '' AND not_before <= ?"  # noqa: S608

@@ -64,7 +64,7 @@ def test_what_a_lost_box_had_is_delivered_again(
     words = ["concentrator", "redeliver", BOX, "--directory", str(bench.settings.directory)]
     assert main([*words, "--since", "2026-11-21"]) == 0
     assert "2 retours seront remis de nouveau" in capsys.readouterr().out
-    waiting = opened.undelivered(BOX, bench.recipients(opened), bench.now.timestamp(), 9)
+    waiting = opened.undelivered(BOX, bench.now.timestamp(), 9, bench.recipients(opened))
     assert [row["name"] for row in waiting] == [row["name"] for row in rows[1:]]
     (bench.settings.returns / rows[0]["file"]).unlink()
     assert main([*words, "--since", "2026-11-01"]) == 0

@@ -210,12 +210,12 @@ def test_returns_are_laid_out_on_demand_and_delivered_by_the_mark_alone(
     assert found == {"receipt", "arl", "rsp"}
     (returns / names[0]).unlink()
     landing.look()
-    assert len(opened.undelivered(BOX, served.recipients(opened), served.now.timestamp(), 10)) == 3, "gone is not had"
+    assert len(opened.undelivered(BOX, served.now.timestamp(), 10, served.recipients(opened))) == 3, "gone is not had"
     (returns / had_name(names[1])).touch()
     landing.look()
     assert sorted(path.name for path in returns.iterdir()) == [names[2]]
     assert names[1] not in [
-        row["name"] for row in opened.undelivered(BOX, served.recipients(opened), served.now.timestamp(), 10)
+        row["name"] for row in opened.undelivered(BOX, served.now.timestamp(), 10, served.recipients(opened))
     ]
     row = opened.named(BOX, names[2])
     assert row is not None
@@ -239,7 +239,7 @@ def test_a_link_in_the_place_of_a_return_leads_nowhere(
     landing.look()
     served.integration(opened).work()
     victim, returns = tmp_path / "victim", room(served, RETURNS)
-    for row in opened.undelivered(BOX, served.recipients(opened), served.now.timestamp(), 10):
+    for row in opened.undelivered(BOX, served.now.timestamp(), 10, served.recipients(opened)):
         (returns / row["name"]).symlink_to(victim)
     (returns / DEMAND).touch()
     landing.look()

@@ -113,7 +113,7 @@ def test_what_was_made_before_recipients_were_kept_goes_as_it_is(waiting: Bench,
     opened.connection.execute("UPDATE mailbox SET recipient = ''")
     changed = other(waiting)
     assert work(changed.resealing(opened)) == 0
-    assert len(opened.undelivered(BOX, changed.recipients(opened), waiting.now.timestamp(), 9)) == 3
+    assert len(opened.undelivered(BOX, waiting.now.timestamp(), 9, changed.recipients(opened))) == 3
 
 
 def test_a_certificate_that_may_not_be_sealed_to_is_said_and_tried_again(waiting: Bench, opened: Store) -> None:
@@ -146,7 +146,7 @@ def test_what_our_own_key_does_not_open_is_said_and_keeps_no_other_back(waiting:
     renewed.count = waiting.count
     renewed.receive(opened, renewed.sign_and_seal(b2(9), "f2", to="box-delivery"), "f2")
     renewed.integration(opened).work()
-    assert len(opened.undelivered(BOX, renewed.recipients(opened), renewed.now.timestamp(), 9)) == 3
+    assert len(opened.undelivered(BOX, renewed.now.timestamp(), 9, renewed.recipients(opened))) == 3
 
 
 def test_a_file_that_was_cleared_away_is_said_and_stops_nothing(waiting: Bench, opened: Store) -> None:
@@ -154,7 +154,7 @@ def test_a_file_that_was_cleared_away_is_said_and_stops_nothing(waiting: Bench, 
     assert work(other(waiting).resealing(opened)) == 3
     (alarm,) = opened.connection.execute("SELECT * FROM alarms").fetchall()
     assert (alarm["about"], alarm["code"]) == (f"{BOX} {NAMES[0]}", "OCT-017")
-    assert len(opened.undelivered(BOX, other(waiting).recipients(opened), waiting.now.timestamp(), 9)) == 2
+    assert len(opened.undelivered(BOX, waiting.now.timestamp(), 9, other(waiting).recipients(opened))) == 2
 
 
 STEPS = {

@@ -118,34 +118,34 @@ def fill(store: Store, *returns: Return) -> None:
 
 def test_the_oldest_return_is_offered_to_its_owner_until_he_has_it(store: Store) -> None:
     fill(store, a_return("r1"), a_return("r2"), a_return("x", sender="BOX2"))
-    first = store.offer("BOX1", [KEY], 0.0, AT)
+    first = store.offer("BOX1", 0.0, AT, [KEY])
     assert first is not None and first["name"] == "r1"
-    again = store.offer("BOX1", [KEY], 0.0, AT)
+    again = store.offer("BOX1", 0.0, AT, [KEY])
     assert again is not None and again["id"] == first["id"]
     store.deliver(first["id"], AT)
     store.deliver(first["id"], "2030-01-01T00:00:00Z")
     known = store.named("BOX1", "r1")
     assert known is not None and known["delivered"] == AT
-    second = store.offer("BOX1", [KEY], 0.0, AT)
+    second = store.offer("BOX1", 0.0, AT, [KEY])
     assert second is not None and second["name"] == "r2"
     store.deliver(second["id"], AT)
-    assert store.offer("BOX1", [KEY], 0.0, AT) is None
+    assert store.offer("BOX1", 0.0, AT, [KEY]) is None
 
 
 def test_a_return_is_not_offered_before_its_time(store: Store) -> None:
     fill(store, a_return("later", not_before=50.0), a_return("now"))
-    first = store.offer("BOX1", [KEY], 0.0, AT)
+    first = store.offer("BOX1", 0.0, AT, [KEY])
     assert first is not None and first["name"] == "now"
     store.deliver(first["id"], AT)
-    assert store.offer("BOX1", [KEY], 49.0, AT) is None
-    assert store.offer("BOX1", [KEY], 50.0, AT) is not None
+    assert store.offer("BOX1", 49.0, AT, [KEY]) is None
+    assert store.offer("BOX1", 50.0, AT, [KEY]) is not None
 
 
 def test_after_three_failed_offers_the_next_goes_first_and_an_alarm_is_kept(store: Store) -> None:
     fill(store, a_return("r1"), a_return("r2"))
     names = []
     for _ in range(5):
-        row = store.offer("BOX1", [KEY], 0.0, AT)
+        row = store.offer("BOX1", 0.0, AT, [KEY])
         assert row is not None
         names.append(row["name"])
     assert names == ["r1", "r1", "r1", "r2", "r2"]
@@ -155,18 +155,18 @@ def test_after_three_failed_offers_the_next_goes_first_and_an_alarm_is_kept(stor
 
 def test_a_return_is_found_by_the_number_it_went_under(store: Store) -> None:
     fill(store, a_return("r1"), a_return("r2"))
-    row = store.offer("BOX1", [KEY], 0.0, AT)
+    row = store.offer("BOX1", 0.0, AT, [KEY])
     assert row is not None
-    found = store.offered("BOX1", [KEY], number_of(row))
+    found = store.offered("BOX1", number_of(row), [KEY])
     assert found is not None and found["name"] == "r1"
-    assert store.offered("BOX2", [KEY], number_of(row)) is None
-    assert store.offered("BOX1", [KEY], number_of(row) + 1) is None, "never offered, so never fetched"
+    assert store.offered("BOX2", number_of(row), [KEY]) is None
+    assert store.offered("BOX1", number_of(row) + 1, [KEY]) is None, "never offered, so never fetched"
 
 
 def test_files_of_open_and_of_recent_business_are_kept(store: Store) -> None:
     fill(store, a_return("r1"))
     assert store.named_files("2027-01-01T00:00:00Z") == (set(), {"b" * 64})
-    row = store.offer("BOX1", [KEY], 0.0, AT)
+    row = store.offer("BOX1", 0.0, AT, [KEY])
     assert row is not None
     store.deliver(row["id"], AT)
     assert store.named_files("2027-01-01T00:00:00Z") == (set(), set())
@@ -175,18 +175,18 @@ def test_files_of_open_and_of_recent_business_are_kept(store: Store) -> None:
 
 def test_what_is_sealed_to_another_is_not_handed_out(store: Store) -> None:
     fill(store, a_return("r1"))
-    assert store.offer("BOX1", [], 0.0, AT) is None
-    assert store.offer("BOX1", ["", NEXT], 0.0, AT) is None
-    row = store.offer("BOX1", [NEXT, KEY], 0.0, AT)
-    assert row is not None and store.offered("BOX1", [KEY], number_of(row)) is not None
-    assert store.offered("BOX1", [NEXT], number_of(row)) is None
-    assert len(store.undelivered("BOX1", [KEY], 0.0, 9)) == 1
-    assert store.undelivered("BOX1", [NEXT], 0.0, 9) == []
+    assert store.offer("BOX1", 0.0, AT, []) is None
+    assert store.offer("BOX1", 0.0, AT, ["", NEXT]) is None
+    row = store.offer("BOX1", 0.0, AT, [NEXT, KEY])
+    assert row is not None and store.offered("BOX1", number_of(row), [KEY]) is not None
+    assert store.offered("BOX1", number_of(row), [NEXT]) is None
+    assert len(store.undelivered("BOX1", 0.0, 9, [KEY])) == 1
+    assert store.undelivered("BOX1", 0.0, 9, [NEXT]) == []
 
 
 def test_a_return_under_another_seal_is_another_transfer_of_the_same_name(store: Store) -> None:
     fill(store, a_return("r1", not_before=5.0), a_return("r2"))
-    first = store.offer("BOX1", [KEY], 9.0, AT)
+    first = store.offer("BOX1", 9.0, AT, [KEY])
     assert first is not None and first["name"] == "r2"
     store.pulled(first["id"], 3, 3072, 3, 1024)
     for row in store.sealed_to("BOX1", KEY):
@@ -200,7 +200,7 @@ def test_a_return_under_another_seal_is_another_transfer_of_the_same_name(store:
     }
     later = store.named("BOX1", "r1")
     assert later is not None and later["not_before"] == 5.0
-    assert store.offered("BOX1", [KEY, NEXT], number_of(old)) is None, "nothing is taken up in the middle"
+    assert store.offered("BOX1", number_of(old), [KEY, NEXT]) is None, "nothing is taken up in the middle"
     store.pulled(old["id"], 4, 4096, 4, 1024)
     assert store.named_files("2027-01-01T00:00:00Z") == (set(), {"f" * 64})
 

@@ -35,7 +35,7 @@ def test_orphans_go_and_what_is_named_stays(bench: Bench, opened: Store) -> None
 def test_settled_and_delivered_files_go_when_their_time_is_over(bench: Bench, opened: Store) -> None:
     bench.receive(opened, bench.sign_and_seal(b2(), "f1"))
     bench.integration(opened).work()
-    row = opened.offer(BOX, bench.recipients(opened), bench.now.timestamp(), "2026-11-23T08:00:00Z")
+    row = opened.offer(BOX, bench.now.timestamp(), "2026-11-23T08:00:00Z", bench.recipients(opened))
     assert row is not None
     opened.deliver(row["id"], "2026-11-23T08:00:00Z")
     late = bench.now + timedelta(days=bench.settings.keep_days + 1)
