@@ -168,7 +168,7 @@ def test_lists_put_by_hand_count_with_the_rest(bench: KeeperBench) -> None:
 
 
 def test_an_older_list_made_for_longer_hides_nothing(bench: KeeperBench) -> None:
-    """It lies there by hand, of a later day and until next year: the number decides, in what is said and what is done."""
+    """It lies there by hand, of a later day and until next year: the number decides what is said, and what is done."""
     bring(bench, *fresh(bench, bench.now - timedelta(days=12), days=10, number=8))
     for name, der in zip(SECTORS, fresh(bench, days=300, number=7), strict=True):
         (bench.desk.paths.trust / "crl" / f"{name}.crl").write_bytes(der)
