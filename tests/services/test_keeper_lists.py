@@ -196,6 +196,15 @@ def test_lists_put_by_hand_count_with_the_rest(bench: KeeperBench) -> None:
     assert said(bench)["lists-refused"] == "LST-005"
 
 
+def test_an_older_list_made_for_longer_hides_nothing(bench: KeeperBench) -> None:
+    """It lies there by hand, of a later day and until next year: the number decides what is said, and what is done."""
+    bring(bench, *fresh(bench, bench.now - timedelta(days=12), days=10, number=8))
+    for name, der in zip(SECTORS, fresh(bench, days=300, number=7), strict=True):
+        (bench.desk.paths.trust / "crl" / f"{name}.crl").write_bytes(der)
+    Lists(bench.desk).look()
+    assert (judged(bench), said(bench)["lists-over"]) == ("CMS-038", "LST-012")
+
+
 WARNINGS = [(30, 0, "", ""), (30, 24, "", ""), (30, 26, "LST-011", ""), (30, 30.9, "LST-011", ""),
             (30, 31.1, "", "LST-012"), (3, 1.5, "", ""), (3, 2.5, "LST-011", "")]  # fmt: skip
 

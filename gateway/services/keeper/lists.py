@@ -129,7 +129,7 @@ class Lists:
                 keep(self._desk, der, self._known)
             listing = self._listing(der)
             before = self._listings.get(listing.authority.key) if listing else None
-            if listing and (before is None or before.since < listing.since):
+            if listing and (before is None or before.number < listing.number):
                 self._listings[listing.authority.key] = listing
 
     def _listing(self, der: bytes) -> Listing | None:
