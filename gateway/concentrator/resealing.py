@@ -22,7 +22,7 @@ from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
 from gateway.errors import Refused, Scope, Trouble
 
-STUCK = "OCT-017"
+STUCK = "OCT-019"
 """A return that our own key does not open, or a certificate of the box that may not be sealed to."""
 
 

@@ -122,7 +122,7 @@ def test_a_certificate_that_may_not_be_sealed_to_is_said_and_tried_again(waiting
     assert (work(resealing), work(resealing)) == (3, 0), "each once, and not again at once"
     said = opened.connection.execute("SELECT about, code, text FROM alarms ORDER BY about").fetchall()
     assert [row["about"] for row in said] == sorted(f"{BOX} {name}" for name in NAMES)
-    assert {row["code"] for row in said} == {"OCT-017"} and "révoqué" in said[0]["text"]
+    assert {row["code"] for row in said} == {"OCT-019"} and "révoqué" in said[0]["text"]
     changed.now += timedelta(seconds=changed.settings.retry_s)
     assert work(resealing) == 3
     assert work(other(waiting).resealing(opened)) == 3, "and with a good one it is done"
@@ -142,7 +142,7 @@ def test_what_our_own_key_does_not_open_is_said_and_keeps_no_other_back(waiting:
     resealing = renewed.resealing(opened)
     assert (work(resealing), work(resealing)) == (3, 0)
     (code,) = opened.connection.execute("SELECT DISTINCT code FROM alarms").fetchall()
-    assert code["code"] == "OCT-017"
+    assert code["code"] == "OCT-019"
     renewed.count = waiting.count
     renewed.receive(opened, renewed.sign_and_seal(b2(9), "f2", to="box-delivery"), "f2")
     renewed.integration(opened).work()
@@ -153,7 +153,7 @@ def test_a_file_that_was_cleared_away_is_said_and_stops_nothing(waiting: Bench, 
     (waiting.settings.returns / rows(opened)[0]["file"]).unlink()
     assert work(other(waiting).resealing(opened)) == 3
     (alarm,) = opened.connection.execute("SELECT * FROM alarms").fetchall()
-    assert (alarm["about"], alarm["code"]) == (f"{BOX} {NAMES[0]}", "OCT-017")
+    assert (alarm["about"], alarm["code"]) == (f"{BOX} {NAMES[0]}", "OCT-019")
     assert len(opened.undelivered(BOX, waiting.now.timestamp(), 9, other(waiting).recipients(opened))) == 2
 
 
