@@ -15,13 +15,15 @@ Where lists come from, and remembering the last number seen, is its caller's par
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from itertools import pairwise
 from types import MappingProxyType
 
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID
 
@@ -48,7 +50,7 @@ def check_revocation(
     Refused CMS-036 revoked.  Deferred CMS-037 no list, CMS-038 out of date, CMS-039 unusable, CMS-033 made
     after ``at`` (scope box: our clock).
     """
-    loaded = [found for found in map(load_list, lists) if found is not None]
+    loaded = [_Known(sha256(one).digest(), found) for one in lists if (found := load_list(one)) is not None]
     until = datetime.max.replace(tzinfo=UTC)
     for certificate, issuer in pairwise(path):
         current = _sound_list(loaded, certificate, issuer, at, scope, seen)
@@ -60,7 +62,7 @@ def check_revocation(
 
 def authority_of(issuer: x509.Certificate) -> str:
     """The key under which an authority's last number is remembered: SHA-256 of its public key, hexadecimal."""
-    return hashlib.sha256(issuer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+    return sha256(issuer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
 def load_list(encoded: bytes) -> x509.CertificateRevocationList | None:
@@ -82,8 +84,16 @@ def issued(found: x509.CertificateRevocationList, issuer: x509.Certificate) -> b
     return found.issuer == issuer.subject and not other
 
 
+@dataclass(frozen=True)
+class _Known:
+    """A list that was read, and the digest of its encoding."""
+
+    digest: bytes
+    found: x509.CertificateRevocationList
+
+
 def _sound_list(
-    lists: Sequence[x509.CertificateRevocationList],
+    lists: Sequence[_Known],
     certificate: x509.Certificate,
     issuer: x509.Certificate,
     at: datetime,
@@ -93,10 +103,11 @@ def _sound_list(
     """The latest sound list of this issuer that speaks of the certificate; Deferred where it is out of date, and where
     there is none, with the fault of the latest."""
     fault = Deferred("CMS-037", f"Pas de liste de révocation de « {display_name(issuer)} ».", scope)
-    theirs = [found for found in lists if issued(found, issuer)]
-    latest = sorted(theirs, key=lambda one: (number_of(one), one.last_update_utc), reverse=True)
-    for position, found in enumerate(latest):
-        problem = _problem(found, issuer, at, scope, seen) or _silent(found, certificate, issuer, scope)
+    theirs = [one for one in lists if issued(one.found, issuer)]
+    latest = sorted(theirs, key=lambda one: (number_of(one.found), one.found.last_update_utc), reverse=True)
+    for position, known in enumerate(latest):
+        found = known.found
+        problem = _problem(known, issuer, at, scope, seen) or _silent(found, certificate, issuer, scope)
         if problem is None:
             _check_age(found, issuer, at, scope)
             return found
@@ -105,15 +116,15 @@ def _sound_list(
 
 
 def _problem(
-    found: x509.CertificateRevocationList,
+    known: _Known,
     issuer: x509.Certificate,
     at: datetime,
     scope: Scope,
     seen: Mapping[str, int],
 ) -> Deferred | None:
     """What makes a list unusable for anybody at this moment."""
-    title = f"La liste de révocation de « {display_name(issuer)} »"
-    fault = unsound(found, issuer) or _older(found, seen.get(authority_of(issuer), 0))
+    title, found = f"La liste de révocation de « {display_name(issuer)} »", known.found
+    fault = _unsound(known, issuer) or _older(found, seen.get(authority_of(issuer), 0))
     if fault is not None:
         return Deferred("CMS-039", f"{title} {fault}.", scope)
     if found.last_update_utc > at + CLOCK_SKEW:
@@ -125,6 +136,22 @@ def _problem(
 def _check_age(found: x509.CertificateRevocationList, issuer: x509.Certificate, at: datetime, scope: Scope) -> None:
     if _end(found) + GRACE < at:
         raise Deferred("CMS-038", f"La liste de révocation de « {display_name(issuer)} » est périmée.", scope)
+
+
+_judged: dict[tuple[bytes, bytes], str | None] = {}
+"""What ``unsound`` said, by digest of list and issuer: the lists of a whole profession have some 100,000 entries, and
+each fichier asks several times."""
+
+MOST_JUDGED = 64
+
+
+def _unsound(known: _Known, issuer: x509.Certificate) -> str | None:
+    both = (known.digest, issuer.fingerprint(SHA256()))
+    if both not in _judged:
+        if len(_judged) >= MOST_JUDGED:
+            _judged.clear()
+        _judged[both] = unsound(known.found, issuer)
+    return _judged[both]
 
 
 def unsound(found: x509.CertificateRevocationList, issuer: x509.Certificate) -> str | None:

@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from development_pki import Pki
 from path_judges import Question, gateway
 
+from gateway.envelope import revocation
 from gateway.envelope.certificates import Path, Use, check_path
-from gateway.envelope.revocation import CLOCK_SKEW, GRACE, authority_of, check_revocation
+from gateway.envelope.revocation import CLOCK_SKEW, GRACE, authority_of, check_revocation, unsound
 from gateway.errors import Deferred, Refused, Scope, Trouble
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -198,3 +199,33 @@ def test_a_list_is_told_from_that_of_another_key_under_the_same_name(pki: Pki) -
     with pytest.raises(Deferred, match="CMS-037"):
         check(pki, [root_list(pki), make_list(pki, (other, False), key="ca/oct", number=99)])
     assert check(pki, [root_list(pki), make_list(pki, (other, False), key="ca/oct", number=99), make_list(pki)])
+
+
+def test_a_list_is_walked_once_whoever_asks_and_however_often(pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of half a million entries takes a second each time."""
+    walked: list[object] = []
+    monkeypatch.setattr(revocation, "unsound", lambda found, issuer: walked.append(found) or unsound(found, issuer))
+    lists = [make_list(pki, number=11), root_list(pki)]
+    for _ in range(3):
+        check(pki, [bytes(bytearray(one)) for one in lists])  # read anew each time
+    assert len(walked) <= 2
+    with pytest.raises(Deferred, match="CMS-039"):
+        check(pki, [make_list(pki, key="ca/boites", number=11), root_list(pki)])
+
+
+def test_what_was_found_for_one_authority_is_not_said_of_another_of_its_name(pki: Pki) -> None:
+    """Two keys may serve under one name: a list is sound under its own alone."""
+    leaf, sante, root = map(
+        x509.load_der_x509_certificate, (pki.certificate(LEAF), pki.certificate("chains/sante"), pki.root)
+    )
+    other = (
+        x509.CertificateBuilder(sante.issuer, sante.subject, pki.key("ca/boites").public_key(), 7)
+        .not_valid_before(NOW - DAY)
+        .not_valid_after(NOW + DAY)
+        .add_extension(sante.extensions.get_extension_for_class(x509.KeyUsage).value, critical=True)
+        .sign(pki.key("ca/root"), hashes.SHA384())
+    )
+    lists = [make_list(pki), root_list(pki)]
+    check_revocation([leaf, sante, root], lists, NOW, Scope.CARD)
+    with pytest.raises(Deferred, match="CMS-039"):
+        check_revocation([leaf, other, root], lists, NOW, Scope.CARD)
