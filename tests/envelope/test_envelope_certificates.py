@@ -214,7 +214,7 @@ def test_the_lists_of_a_path_are_those_that_can_be_read(pki: Pki) -> None:
     place = theirs[0].index(b"OCT-GATEWAY")
     strange = theirs[0][:place] + b"\xff" + theirs[0][place + 1 :]
     assert load_lists(strange) == [strange], "it is read no further than it is asked"
-    assert set(lists_of(path, [*pki.lists, strange, b"junk"])) == set(theirs)
+    assert set(lists_of(path.certificates, [*pki.lists, strange, b"junk"])) == set(theirs)
 
 
 def test_a_list_of_an_unknown_version_is_refused(pki: Pki) -> None:
