@@ -168,6 +168,9 @@ CARD_STATES = {
     "busy": CardState(Level.ATTENTION, Level.OK, "", "Fermez le logiciel qui se sert de la carte."),
     "foreign": CardState(Level.ATTENTION, Level.ATTENTION, "", _WANTED),
     "trouble": CardState(Level.ATTENTION, Level.ATTENTION, "", "Retirez la carte et remettez-la."),
+    "unfinished": CardState(
+        Level.ATTENTION, Level.ATTENTION, "", "Faites terminer cette mise à jour par l'émetteur de la carte."
+    ),
     "wrong-card": CardState(Level.ATTENTION, Level.OK, "", _WANTED),
     # who may sign
     "absent-holder": CardState(
@@ -199,6 +202,7 @@ STATE_OF_CODE = {
     "CPS-BUSY": "busy",
     "CPS-ABSENT": "absent",
     "CPS-REMOVED": "absent",
+    "CPS-UPDATE": "unfinished",
     "CPS-6983": "blocked",
     "MND-001": "no-mandate",
     "MND-002": "wrong-card",

@@ -72,6 +72,12 @@ CASES = [
         "La carte n'est pas une CPS : 2 fichiers attendent. Insérez la carte CPS du praticien.",
     ),
     (
+        {"waiting": {"CHECKED": 2}, "conditions": [card("unfinished", "La mise à jour n'est pas finie.")]},
+        "attention",
+        "La mise à jour n'est pas finie : 2 fichiers attendent."
+        " Faites terminer cette mise à jour par l'émetteur de la carte.",
+    ),
+    (
         {"waiting": {"CHECKED": 2}, "conditions": [card("busy", "Un autre programme garde la carte pour lui.")]},
         "attention",
         "Un autre programme garde la carte pour lui : 2 fichiers attendent."
