@@ -62,9 +62,12 @@ def identity_of(pki: Pki, name: str) -> Identity:
     return Identity(*pair("sig"), *pair("auth"))  # type: ignore[arg-type]
 
 
-def bare_card(pki: Pki, state: Path, name: str = DOCTOR, pin_each: bool = False) -> VirtualCps:
+def bare_card(
+    pki: Pki, state: Path, name: str = DOCTOR, pin_each: bool = False, update: bytes | None = None
+) -> VirtualCps:
     """A virtual card to be spoken to directly."""
-    return VirtualCps(int(name) % 1_000_000, identity_of(pki, name), Codes.load(state, CODE, PUK), pin_each)
+    codes = Codes.load(state, CODE, PUK)
+    return VirtualCps(int(name) % 1_000_000, identity_of(pki, name), codes, pin_each, update=update)
 
 
 class InsertedCard:

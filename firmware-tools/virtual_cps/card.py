@@ -93,9 +93,16 @@ class VirtualCps:
     """A CPS3.  ``transmit`` is the card's whole face; ``reset`` is what power does to it."""
 
     def __init__(
-        self, card_number: int, identity: Identity, codes: Codes, pin_each: bool = False, contactless: bool = False
+        self,
+        card_number: int,
+        identity: Identity,
+        codes: Codes,
+        pin_each: bool = False,
+        contactless: bool = False,
+        update: bytes | None = None,
     ) -> None:
-        """``pin_each``: the code serves for one signature; ``contactless``: it is spoken to by radio."""
+        """``pin_each``: the code serves for one signature; ``contactless``: it is spoken to by radio; ``update``: its
+        EF_ACTUA, None where it never had an update."""
         technical = identity.technical_certificate
         self._files = files.tree(
             card_number,
@@ -103,6 +110,7 @@ class VirtualCps:
             identity.login_certificate.public_bytes(Encoding.DER),
             technical.public_bytes(Encoding.DER) if technical else b"",
             codes.written,
+            update,
         )
         self._keys = {files.SIGN_KEY: identity.sign_key, files.LOGIN_KEY: identity.login_key}
         if identity.technical_key:

@@ -247,10 +247,16 @@ def _contactless(certificate: bytes) -> tuple[File, ...]:
 
 
 def tree(
-    card_number: int, sign: bytes, login: bytes, technical: bytes = b"", written: Mapping[int, str] | None = None
+    card_number: int,
+    sign: bytes,
+    login: bytes,
+    technical: bytes = b"",
+    written: Mapping[int, str] | None = None,
+    update: bytes | None = None,
 ) -> tuple[File, ...]:
     """Every elementary file of the card ``card_number`` with these certificates (DER); ``technical`` is the
-    contactless application's, which is empty without it; ``written`` (hexadecimal) takes the place of what was."""
+    contactless application's, which is empty without it; ``written`` (hexadecimal) takes the place of what was;
+    ``update`` is EF_ACTUA, which a card has from its first update on."""
     serial = serial_file(card_number)
     odf = b"".join(
         tlv(tag, _path(identifier))
@@ -264,6 +270,7 @@ def tree(
         File(MF, 0x2F00, directory(), 0x1E),
         File(MF, 0x2F01, _EF_ATR, 0x1D),
         File(MF, 0xD003, serial, 0x1C),
+        *((File(MF, 0xD010, update),) if update is not None else ()),
         File(CONTACT, 0x5031, odf),
         File(CONTACT, 0x5032, _token(serial[2:])),
         File(CONTACT, 0x7001, pins, over_air=NEVER),

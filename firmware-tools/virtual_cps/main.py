@@ -51,6 +51,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--puk", default=PUK, help="unblocking code of a new card")
     parser.add_argument("--atr", type=bytes.fromhex, help="another ATR, for a card that is no CPS3")
     parser.add_argument("--pin-each", action="store_true", help="the code serves for one signature only")
+    parser.add_argument("--update", type=bytes.fromhex, metavar="HEX", help="EF_ACTUA of a card that had an update")
     parser.add_argument("--clone", action="store_true", help="that card's certificates, with other keys")
     parser.add_argument("--contactless", action="store_true", help="laid on the reader instead of put in")
     parser.add_argument("--journal", type=Path, help="a line for each command: when, how long, header, status word")
@@ -99,7 +100,7 @@ def make(arguments: argparse.Namespace, name: str | None, clone: bool) -> Virtua
         key, certificate = _technical(folder)
         identity = replace(identity, technical_key=key, technical_certificate=certificate)
     number = crc32(folder.name.encode()) % 1_000_000
-    return VirtualCps(number, identity, codes, arguments.pin_each, arguments.contactless)
+    return VirtualCps(number, identity, codes, arguments.pin_each, arguments.contactless, arguments.update)
 
 
 def main() -> None:

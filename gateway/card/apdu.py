@@ -78,6 +78,7 @@ class Row:
 
 
 PIN_WRONG, PIN_NEEDED, PIN_BLOCKED = "CPS-63C", "CPS-6982", "CPS-6983"
+NO_FILE = "CPS-6A82"
 
 STATUS = (
     Row(0xFFFF, 0x6282, Deferred, "CPS-6282", "{act} : la carte a rendu un fichier plus court qu'annoncé"),
@@ -91,7 +92,7 @@ STATUS = (
     Row(0xFFFF, 0x6985, Refused, "CPS-6985", "{act} : conditions d'emploi de la carte non remplies"),
     Row(0xFFFF, 0x6986, Refused, "CPS-6986", "{act} : aucun fichier n'est choisi sur la carte"),
     Row(0xFFFF, 0x6A80, Refused, "CPS-6A80", "{act} : données refusées par la carte"),
-    Row(0xFFFF, 0x6A82, Refused, "CPS-6A82", "{act} : fichier absent de la carte"),
+    Row(0xFFFF, 0x6A82, Refused, NO_FILE, "{act} : fichier absent de la carte"),
     Row(0xFFFF, 0x6A86, Refused, "CPS-6A86", "{act} : paramètres refusés par la carte"),
     Row(0xFFFF, 0x6A88, Refused, "CPS-6A88", "{act} : objet absent de la carte"),
     Row(0xFFFF, 0x6D00, Refused, "CPS-6D00", "{act} : commande inconnue de la carte"),

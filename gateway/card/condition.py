@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.card.apdu import PIN_BLOCKED
-from gateway.card.failures import ABSENT, ACCESS, BUSY, COPY, MUTE, NO_READER, NO_SERVICE, REMOVED
+from gateway.card.failures import ABSENT, ACCESS, BUSY, COPY, MUTE, NO_READER, NO_SERVICE, REMOVED, UPDATE
 from gateway.card.guard import HUNG
 from gateway.errors import Refused, Trouble
 
@@ -20,6 +20,7 @@ STATES = {
     REMOVED: "absent",
     BUSY: "busy",
     MUTE: "foreign",
+    UPDATE: "unfinished",
     PIN_BLOCKED: "blocked",
 }
 """The card's state by the code of what went wrong; any other Refused is "foreign", any other Deferred "trouble"."""
@@ -28,8 +29,8 @@ STOPS = {COPY: "foreign", HUNG: "trouble"}
 """What bars a card that lies in the reader from any code: until it is taken out, or answers again."""
 
 RANKS = (
-    "signing", "ready", "locked", "left", "reading", "blocked", "busy", "trouble", "foreign", "absent", "no-reader",
-    "no-service",
+    "signing", "ready", "locked", "left", "reading", "blocked", "busy", "unfinished", "trouble", "foreign", "absent",
+    "no-reader", "no-service",
 )  # fmt: skip
 """Of several cards the first by this order is the one that is spoken of where only one can be."""
 

@@ -20,7 +20,8 @@ from typing import TypeVar
 from asn1crypto import core
 
 from gateway.card import pinpad, pkcs15, tlv
-from gateway.card.apdu import PIN_BLOCKED, Answer, Apdu, Channel, StatusWord, Transmit
+from gateway.card.apdu import NO_FILE, PIN_BLOCKED, Answer, Apdu, Channel, StatusWord, Transmit
+from gateway.card.failures import UPDATE
 from gateway.card.models import model
 from gateway.card.sha256 import hash_input
 from gateway.errors import Refused, Scope
@@ -30,6 +31,7 @@ ISSUER = "8025000001"
 
 _MF = bytes.fromhex("3F00")
 _EF_SN = bytes.fromhex("3F00D003")
+_EF_ACTUA = bytes.fromhex("3F00D010")
 _EF_ODF = bytes.fromhex("5031")
 _CONTACT = bytes.fromhex("E828BD080F8025000001FF0010")
 
@@ -40,6 +42,9 @@ _RSA_PKCS1, _HASH_SHA256, _SIGN_SHA256 = 0x02, 0x40, 0x42
 """Algorithm references of IAS-ECC; the official library sends these whatever TokenInfo says."""
 
 _Entry = TypeVar("_Entry")
+
+_UPDATE, _UPDATE_DATES = 0xEC, (0x81, 0x82)
+"""EF_ACTUA: one template with when the card's last update began and when it ended."""
 
 _UNREADABLE = "Le numéro de série de la carte (EF.SN.ICC) est illisible : ce n'est pas une CPS."
 
@@ -87,6 +92,13 @@ def serial_number(file: bytes) -> str:
     return number[len(ISSUER) :]
 
 
+def update_ended(file: bytes) -> bool:
+    """Whether EF_ACTUA holds both dates of a card update: fourteen BCD digits, YYYYMMDDhhmmss.  The official library
+    takes a card for bad where either is none, a year before 1970 included."""
+    dates = (tlv.find(file, _UPDATE, tag).hex() for tag in _UPDATE_DATES)
+    return all(len(date) == 14 and date.isdecimal() and date >= "1970" for date in dates)
+
+
 class Cps:
     """A CPS3 at the end of ``transmit``.  Each method is a whole sequence: hold a transaction around it."""
 
@@ -98,6 +110,19 @@ class Cps:
     def serial(self) -> str:
         """Nine digits of EF.SN.ICC, after issuer and Luhn are found right."""
         return serial_number(self._read(_EF_SN, "Numéro de série"))
+
+    def check_update(self) -> None:
+        """Refused(CPS-UPDATE) where an update of the card was begun and did not come to its end; a card that never had
+        one has no EF_ACTUA."""
+        act = "Date de mise à jour"
+        try:
+            file = self._read(_EF_ACTUA, act)
+        except Refused as refused:
+            if refused.code == NO_FILE:
+                return
+            raise
+        if not update_ended(file):
+            raise Refused(UPDATE, "La mise à jour de la carte a commencé et n'est pas allée à son terme.", Scope.CARD)
 
     def contents(self) -> Contents:
         """Follow the card's pointers to both key pairs and the code: some dozens of commands, once per card."""

@@ -12,7 +12,7 @@ from gateway.errors import Deferred, Refused, Scope, Trouble
 
 NO_SERVICE, NO_READER = "CPS-NO-SERVICE", "CPS-NO-READER"
 ABSENT, REMOVED, RESET, MUTE = "CPS-ABSENT", "CPS-REMOVED", "CPS-RESET", "CPS-MUTE"
-COPY = "CPS-COPY"
+COPY, UPDATE = "CPS-COPY", "CPS-UPDATE"
 BUSY, ACCESS = "CPS-BUSY", "CPS-ACCESS"
 
 _SERVICE = (Deferred, NO_SERVICE, "Le service des lecteurs de cartes (pcscd) ne répond pas.")

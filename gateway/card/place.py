@@ -150,6 +150,12 @@ class Place:
             with suppress(Deferred):  # a child that does not even forget has been killed
                 await self._guard.ask("forget")
 
+    async def drop(self) -> None:
+        """As ``forget``, for a person, who is told at once that the card is not ready any more."""
+        await self.forget()
+        if self.condition.state == "ready" and self.sight is not None:
+            await self._tell(self._seen(self.sight))
+
     def end(self) -> None:
         """The reader is gone or the service ends: so does the child, with all it knows."""
         self._kept_until, self._ended = None, True

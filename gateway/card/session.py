@@ -199,6 +199,7 @@ class Cards:
     def _held(self, reset: bool, reader: str | None) -> Iterator[tuple[Connection, Cps]]:
         connection, cps = self._connect(reader)
         try:
+            cps.check_update()
             yield connection, cps
         finally:
             connection.leave(reset)

@@ -88,7 +88,7 @@ class Signer:
     async def forget(self) -> None:
         """Drop every kept code; a batch under way stops after the signature in hand."""
         for place in self._places.values():
-            await place.forget()
+            await place.drop()
 
     async def news(self, since: int, wait: float) -> None:
         """Return when the version is past ``since``, or after ``wait`` seconds."""

@@ -156,11 +156,7 @@ class Integration:
         emitters = tuple(dict.fromkeys(lot.emitter for lot in report.lots))
         if not mandates_of(declared, person.identifier, emitters, day):
             what = f"n'avait pas de mandat pour {emitter_words(emitters)} le {day_words(day)}, jour de la signature"
-            text = (
-                f"{person.words} {what}, d'après le concentrateur. Il faut qu'il le déclare chez lui, ou qu'une autre"
-                " carte signe, puis renvoyer le fichier (gateway resend)."
-            )
-            raise Refused("OCT-011", text)
+            raise Refused("OCT-011", f"{person.words} {what}, d'après le concentrateur.")
 
     def _payer(self, row: sqlite3.Row, report: Report, at: datetime, trust: Trust) -> list[Return]:
         said = answers(self._settings.payer, row["fichier"], report, at)

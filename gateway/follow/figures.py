@@ -14,6 +14,7 @@ from gateway.book.moves import iso
 from gateway.fichier import State
 from gateway.follow.headline import Facts, Headline
 from gateway.follow.moments import midnight
+from gateway.follow.refusals import CORRECT, cures
 from gateway.formats.words import plural
 
 LATELY = timedelta(days=7)
@@ -40,25 +41,36 @@ def read_facts(board: BoardReader, now: datetime) -> Facts:
         " (SELECT count(*) FROM fichiers WHERE state = 'INTEGRATED' AND since >= ?) AS integrated_today,"
         " (SELECT coalesce(max(since), '') FROM fichiers WHERE state = 'INTEGRATED') AS last_integrated,"
         " (SELECT coalesce(max(received), '') FROM fichiers) AS last_received,"
-        " (SELECT count(*) FROM fichiers WHERE state = 'REFUSED' AND since >= ?) AS refused_lately,"
         " (SELECT count(*) FROM lots WHERE arl = 'negative' AND arl_at >= ?) AS negative_lots_lately,"
         " (SELECT count(*) FROM factures WHERE (amo_state = 'R' OR amc_state = 'R') AND settled >= ?)"
         "   AS rejected_factures,"
         " (SELECT count(*) FROM lots l JOIN fichiers f ON f.id = l.fichier"
         "   WHERE l.arl = '' AND f.state = 'INTEGRATED' AND f.since < ?) AS silent_lots",
-        today, lately, lately, lately, iso(now - ARL_EXPECTED),
+        today, lately, lately, iso(now - ARL_EXPECTED),
     )[0]  # fmt: skip
-    return Facts(waiting={row["state"]: row["n"] for row in states}, conditions=board.conditions(), **sums)
+    refused = board.rows(
+        "SELECT reason_code, count(*) AS n FROM fichiers WHERE state = 'REFUSED' AND since >= ? GROUP BY reason_code",
+        lately,
+    )
+    return Facts(
+        waiting={row["state"]: row["n"] for row in states},
+        conditions=board.conditions(),
+        refused={row["reason_code"]: row["n"] for row in refused},
+        **sums,
+    )
 
 
 def tasks(facts: Facts, headline: Headline) -> tuple[Task, ...]:
     """The work list of the day, most urgent first; empty when there is nothing to do."""
+    asked = cures(facts.refused)
+    to_resend = sum(count for one, count in asked.items() if one.resend)
     listed = (
         (facts.count(State.CHECKED) if headline.signature else 0, "fichier à signer", "fichiers à signer",
          "/#signature"),
         (facts.held, "fichier attend une décision", "fichiers attendent une décision", "/fichiers?etat=held"),
-        (facts.refused_lately, "fichier refusé à corriger", "fichiers refusés à corriger",
+        (asked.get(CORRECT, 0), "fichier refusé à corriger", "fichiers refusés à corriger",
          "/fichiers?etat=REFUSED"),
+        (to_resend, "fichier refusé à renvoyer", "fichiers refusés à renvoyer", "/fichiers?etat=REFUSED"),
         (facts.negative_lots_lately, "lot refusé (ARL négatif) à corriger", "lots refusés (ARL négatifs) à corriger",
          "/lots?arl=negative"),
         (facts.rejected_factures, "facture rejetée à traiter", "factures rejetées à traiter",

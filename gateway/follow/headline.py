@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from gateway.fichier import FINAL, State
+from gateway.follow import refusals
 from gateway.follow.moments import at_words, moment, on_words, since_words
 from gateway.formats.words import plural
 
@@ -71,7 +72,8 @@ class Facts:
     integrated_today: int = 0
     last_integrated: str = ""
     last_received: str = ""
-    refused_lately: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    """Fichiers refused lately, by the code of the refusal."""
     negative_lots_lately: int = 0
     rejected_factures: int = 0
     silent_lots: int = 0
@@ -166,6 +168,9 @@ CARD_STATES = {
     "busy": CardState(Level.ATTENTION, Level.OK, "", "Fermez le logiciel qui se sert de la carte."),
     "foreign": CardState(Level.ATTENTION, Level.ATTENTION, "", _WANTED),
     "trouble": CardState(Level.ATTENTION, Level.ATTENTION, "", "Retirez la carte et remettez-la."),
+    "unfinished": CardState(
+        Level.ATTENTION, Level.ATTENTION, "", "Faites terminer cette mise à jour par l'émetteur de la carte."
+    ),
     "wrong-card": CardState(Level.ATTENTION, Level.OK, "", _WANTED),
     # who may sign
     "absent-holder": CardState(
@@ -197,6 +202,7 @@ STATE_OF_CODE = {
     "CPS-BUSY": "busy",
     "CPS-ABSENT": "absent",
     "CPS-REMOVED": "absent",
+    "CPS-UPDATE": "unfinished",
     "CPS-6983": "blocked",
     "MND-001": "no-mandate",
     "MND-002": "wrong-card",
@@ -324,8 +330,9 @@ def _payers(facts: Facts, now: datetime) -> Rung:
 
 def _fichiers(facts: Facts, now: datetime) -> Rung:
     title = "Vos fichiers"
-    if facts.refused_lately:
-        text = f"{plural(facts.refused_lately, 'fichier refusé', 'fichiers refusés')} : à corriger et à remettre."
+    if facts.refused:
+        count = plural(sum(facts.refused.values()), "fichier refusé", "fichiers refusés")
+        text = f"{count} : {refusals.words(facts.refused)}."
         return Rung("fichiers", title, Level.ATTENTION, text)
     if facts.held:
         text = f"{plural(facts.held, 'fichier mis', 'fichiers mis')} en attente : une décision est attendue."
@@ -361,12 +368,18 @@ WORDS = {
 
 
 def fichier_words(row: Row) -> str:
-    """The present word on a fichier, from its row of the book or the board: state, reason, hold."""
+    """The present word on a fichier, from its row of the book or the board: state, reason, what to do, hold."""
     state = State(row["state"])
     reason = row["reason_text"] or "raison non précisée."
     text = WORDS[state].format(since=on_words(row["since"]), reason=reason)
     if row["held_since"]:
         return f"Mis en attente {on_words(row['held_since'])} : {row['held_reason']}"
-    if state not in FINAL and row["reason_text"]:
-        return f"{text} {row['reason_text']}"
-    return text
+    more = row["reason_text"] if state not in FINAL else advice(row)
+    return f"{text} {more}".rstrip()
+
+
+def advice(row: Row) -> str:
+    """What to do about a refused fichier, where its reason does not say it; '' for any other, and for one whose
+    reason is no longer kept."""
+    refused = row["state"] == State.REFUSED and row["reason_text"]
+    return refusals.cure(row["reason_code"]).advice if refused else ""

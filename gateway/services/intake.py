@@ -179,8 +179,8 @@ class Intake:
         word: dict[str, Any] = json.loads(self.counter.read(name, WORD_LIMIT))
         self.folder.write_receipt(fichier, {**word, "rank": int(rank)})
         if word["state"] == "REFUSED":
-            self.folder.refuse_processed(fichier, f"{word['code']}\n{word['text']}\n" + "".join(
-                f"{line}\n" for line in word.get("findings", ())))  # fmt: skip
+            lines = (word["code"], word["text"], word.get("advice"), *word.get("findings", ()))
+            self.folder.refuse_processed(fichier, "".join(f"{line}\n" for line in lines if line))
         self.counter.remove(name)
 
     def _deliver(self, name: str, key: str, number: str) -> None:

@@ -22,6 +22,7 @@ def test_a_card_is_missing_only_where_none_is_there(result: int) -> None:
     ("trouble", "state"),
     [
         (Refused("CPS-6985", "Non.", Scope.CARD), "foreign"),
+        (Refused("CPS-UPDATE", "Non.", Scope.CARD), "unfinished"),
         (Deferred("CPS-SW", "Non.", Scope.CARD), "trouble"),
         (Deferred("CPS-HUNG", "Non.", Scope.CARD), "trouble"),
         (Refused("CPS-6983", "Non.", Scope.CARD), "blocked"),

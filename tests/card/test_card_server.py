@@ -150,7 +150,7 @@ def test_until(virtual_card: Insert, tmp_path: Path) -> None:
         check(await service.offered(ITEMS, *(item.fichier for item in ITEMS)), ITEMS)
         await service.state("ready")
         await service.unlock.forget()
-        await service.state("locked")
+        assert (await service.unlock.pending())["card"]["state"] == "locked", "said at once"
         more = [replace(ITEMS[0], fichier="more")]
         assert (await service.card.offer(more, 1.0))["signed"] == []
         await service.open()

@@ -16,7 +16,10 @@ from pin_scan import CODE
 from stage import DOCTOR, MANDATES, NURSE, REPO, Stage
 from stage_root import stage_root
 
+from gateway.book.moves import utc_now
 from gateway.config import write_toml
+from gateway.follow.figures import read_facts
+from gateway.follow.headline import fichier_words, headline
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +114,13 @@ def test_what_waited_for_a_mandate_goes_on_and_the_oct_holds_to_its_own(stage: S
     await_card(stage, "PAUL EXEMPLE")
     assert stage.unlock()["ok"]
     stage.await_states({"b.b2": "REFUSED"})
-    (row,) = stage.board.rows("SELECT reason_code, reason_text FROM fichiers WHERE name = 'b.b2'")
+    (row,) = stage.board.rows("SELECT * FROM fichiers WHERE name = 'b.b2'")
     assert row["reason_code"] == "OCT-011"
     assert f"PAUL EXEMPLE ({NURSE}) n'avait pas de mandat pour l'émetteur {samples.EMITTER}" in row["reason_text"]
-    assert "d'après le concentrateur" in row["reason_text"] and "gateway resend" in row["reason_text"]
+    assert "d'après le concentrateur" in row["reason_text"]
+    assert "Rien n'est à corriger" in fichier_words(row) and "gateway resend" in fichier_words(row)
+    rungs = {rung.name: rung.text for rung in headline(read_facts(stage.board, utc_now()), utc_now()).rungs}
+    assert "1 fichier refusé : à renvoyer (gateway resend) quand le concentrateur aura déclaré" in rungs["fichiers"]
+    refused = stage.paths.practice / "refused"
+    (reason,) = stage.wait(lambda: list(refused.glob("*_b.b2.raison.txt")), "the reason")
+    assert "Rien n'est à corriger" in reason.read_text(encoding="utf-8")

@@ -34,7 +34,9 @@ def test_the_facts_of_a_day(made: MadeUp, board: BoardReader) -> None:
     made.hold(ids[State.SEALED], "Pas de mandat.")
     facts = figures.read_facts(board, NOW)
     assert facts.waiting == {"INTEGRATED": 4, "REFUSED": 1, "SENT": 1, "SIGNED": 1, "CHECKED": 1, "RECEIVED": 1}
-    assert (facts.held, facts.integrated_today, facts.refused_lately, facts.rejected_factures) == (1, 4, 1, 1)
+    assert (facts.held, facts.integrated_today, facts.refused, facts.rejected_factures) == (
+        1, 4, {"B2-017": 1}, 1,
+    )  # fmt: skip
     assert (facts.negative_lots_lately, facts.silent_lots) == (0, 0)
     assert facts.last_received == iso(NOW - timedelta(minutes=30))
 
@@ -57,13 +59,16 @@ def test_refusals_are_forgotten_after_a_week_and_arls_are_late_after_three_days(
     made.change("UPDATE lots SET arl = 'negative', arl_at = ? WHERE fichier = ?", iso(NOW), ids[State.SENT])
     for days, counts in ((0, (1, 1, 1, 0)), (4, (1, 1, 1, 4)), (8, (0, 0, 0, 4))):
         facts = figures.read_facts(board, NOW + timedelta(days=days))
-        found = (facts.refused_lately, facts.negative_lots_lately, facts.rejected_factures, facts.silent_lots)
+        found = (sum(facts.refused.values()), facts.negative_lots_lately, facts.rejected_factures, facts.silent_lots)
         assert found == counts
 
 
 def test_the_work_list(made: MadeUp, board: BoardReader) -> None:
     ids = made_up_day(made)
     made.hold(ids[State.SEALED], "Pas de mandat.")
+    for key, code in (("mandate", "OCT-011"), ("card", "CMS-036")):
+        one = made.fichier(key, State.REFUSED)
+        made.change("UPDATE fichiers SET reason_code = ? WHERE id = ?", code, one)
     made.condition(Scope.CARD, "card", "CPS-LOCKED", "Le code porteur est attendu.", state="locked")
     facts = figures.read_facts(board, NOW)
     listed = [(task.text, task.href) for task in figures.tasks(facts, headline(facts, NOW))]
@@ -71,6 +76,7 @@ def test_the_work_list(made: MadeUp, board: BoardReader) -> None:
         ("1 fichier à signer", "/#signature"),
         ("1 fichier attend une décision", "/fichiers?etat=held"),
         ("1 fichier refusé à corriger", "/fichiers?etat=REFUSED"),
+        ("2 fichiers refusés à renvoyer", "/fichiers?etat=REFUSED"),
         ("1 facture rejetée à traiter", "/factures?part=R"),
     ]
 

@@ -72,6 +72,12 @@ CASES = [
         "La carte n'est pas une CPS : 2 fichiers attendent. Insérez la carte CPS du praticien.",
     ),
     (
+        {"waiting": {"CHECKED": 2}, "conditions": [card("unfinished", "La mise à jour n'est pas finie.")]},
+        "attention",
+        "La mise à jour n'est pas finie : 2 fichiers attendent."
+        " Faites terminer cette mise à jour par l'émetteur de la carte.",
+    ),
+    (
         {"waiting": {"CHECKED": 2}, "conditions": [card("busy", "Un autre programme garde la carte pour lui.")]},
         "attention",
         "Un autre programme garde la carte pour lui : 2 fichiers attendent."
@@ -183,7 +189,19 @@ CASES = [
         "attention",
         "2 lots refusés par une caisse (ARL négatif) : à corriger et à renvoyer.",
     ),
-    ({"refused_lately": 1}, "attention", "1 fichier refusé : à corriger et à remettre."),
+    ({"refused": {"B2-017": 1}}, "attention", "1 fichier refusé : à corriger et à remettre."),
+    (
+        {"refused": {"OCT-011": 1}},
+        "attention",
+        "1 fichier refusé : à renvoyer (gateway resend) quand le concentrateur aura déclaré le mandat.",
+    ),
+    (
+        {"refused": {"B2-017": 1, "CMS-036": 1, "OCT-011": 2, "B2-001": 2}},
+        "attention",
+        "6 fichiers refusés : 3 à corriger et à remettre ;"
+        " 2 à renvoyer (gateway resend) quand le concentrateur aura déclaré le mandat ;"
+        " 1 à renvoyer (gateway resend) pour signature par une autre carte.",
+    ),
     ({"held": 1}, "attention", "1 fichier mis en attente : une décision est attendue."),
     ({"rejected_factures": 3, "silent_lots": 1, "integrated_today": 1}, "ok",
      "Tout est transmis : 1 fichier pris en charge aujourd'hui."),
@@ -199,7 +217,7 @@ def test_the_headline(facts: dict[str, Any], level: str, sentence: str) -> None:
 
 def test_the_first_rung_of_the_worst_level_speaks() -> None:
     disk = condition("box", "disk", "D", "Le disque est plein.")
-    made = told(waiting={"CHECKED": 1}, conditions=[card("absent"), disk, DOWN], refused_lately=1)
+    made = told(waiting={"CHECKED": 1}, conditions=[card("absent"), disk, DOWN], refused={"B2-017": 1})
     assert made.sentence.startswith("Le disque est plein.")
     assert [rung.level for rung in made.rungs] == ["ok", "attention", "fault", "ok", "attention", "ok", "attention"]
     assert [rung.name for rung in made.rungs if rung.next] == ["oct"]
@@ -232,7 +250,15 @@ def test_patience_ends_after_a_day() -> None:
 
 
 def row(state: str, **columns: str) -> dict[str, str]:
-    return {"state": state, "since": SINCE, "reason_text": "", "held_since": "", "held_reason": "", **columns}
+    return {
+        "state": state,
+        "since": SINCE,
+        "reason_code": "",
+        "reason_text": "",
+        "held_since": "",
+        "held_reason": "",
+        **columns,
+    }
 
 
 WORDS = [
@@ -244,6 +270,14 @@ WORDS = [
     (row("INTEGRATED"), "Pris en charge par le concentrateur le 23/11/2026 à 14 h 02."),
     (row("REFUSED", reason_text="Le fichier {est} vide."), "Refusé : Le fichier {est} vide."),
     (row("REFUSED"), "Refusé : raison non précisée."),
+    (row("REFUSED", reason_code="B2-017", reason_text="Le total est faux."), "Refusé : Le total est faux."),
+    (
+        row("REFUSED", reason_code="OCT-011", reason_text="Claire n'avait pas de mandat."),
+        "Refusé : Claire n'avait pas de mandat. Rien n'est à corriger dans le fichier : il faut que le concentrateur"
+        " déclare ce mandat chez lui, ou qu'une autre carte signe, puis renvoyer le fichier (gateway resend).",
+    ),
+    (row("REFUSED", reason_code="OCT-011"), "Refusé : raison non précisée."),
+    (row("SENT", reason_code="OCT-011"), "Transmis, attend l'accusé du concentrateur."),
     (
         row("SEALED", reason_text="La ligne est coupée."),
         "Signé et scellé, attend la transmission. La ligne est coupée.",

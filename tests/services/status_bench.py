@@ -54,7 +54,7 @@ class Card:
         while (line := await reader.readline()) and not self.gone:
             ask = json.loads(line)
             self.asked.append(ask)
-            if ask["op"] != "pending" and not ask["pin"]:
+            if ask.get("pin") == "":
                 await asyncio.to_thread(self.typed.wait, 10)
             first = self.views[0] if self.views else NOBODY
             pending = {**first, "cards": self.views}
@@ -71,6 +71,11 @@ class Card:
         """A second card in a reader of its own, and one fichier that is hers to sign."""
         item = {"fichier": fichier, "count": 7, "total": 9900, "lots": 1, "emitter": "751012345", "holders": []}
         self.views.append(_view("Dr Paul Durand", "8765", OTHER_ROOT, [item], tries, pad))
+
+    def keep(self, which: int = 0, until: str = "23:30") -> None:
+        """The code of a card is kept, and it has nothing left to sign."""
+        self.views[which] |= {"items": [], "policy": f"until {until}", "until": until}
+        self.views[which]["card"] |= {"state": "ready", "code": "", "text": "Carte prête."}
 
     @property
     def unlocks(self) -> list[dict[str, Any]]:
@@ -129,10 +134,16 @@ class Service:
         """Submit a form of the first page, as a browser would, with changed fields."""
         form = self.forms()[which]
         typed = {"code": CODE} if "code" in form else {}
+        return self.submit("/signature", {**form, **typed, **fields}, origin)
+
+    def submit(
+        self, path: str, form: dict[str, str], origin: str | None = "same"
+    ) -> tuple[http.client.HTTPResponse, str]:
+        """Send a form as a browser would, from a page of ours or of another ``origin``."""
         headers = {"content_type": "application/x-www-form-urlencoded"}
         if origin is not None:
             headers["origin"] = f"http://127.0.0.1:{self.port}" if origin == "same" else origin
-        return self.ask("/signature", "POST", urlencode({**form, **typed, **fields}).encode(), **headers)
+        return self.ask(path, "POST", urlencode(form).encode(), **headers)
 
     def burning(self) -> set[str]:
         return {name for name in LAMPS if (self.leds / name / "brightness").read_text() == "1"}

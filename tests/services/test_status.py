@@ -44,6 +44,8 @@ def test_pages_are_accessible_and_need_no_script(service: Service, day: dict[Sta
     service.card.wait_for(day[State.CHECKED], tries=1)
     service.card.and_for(day[State.RECEIVED], tries=1)
     service.card.and_for(day[State.RECEIVED], pad=True)
+    service.card.and_for(day[State.RECEIVED])
+    service.card.keep(3)
     response, text = service.ask(path)
     assert '<html lang="fr">' in text
     assert text.count("<h1>") == 1

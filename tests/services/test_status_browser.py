@@ -76,6 +76,16 @@ def test_a_browser_signs_with_the_second_card_and_the_reader_s_keys(
     assert chromium.complaints() == []
 
 
+def test_a_browser_has_a_kept_code_dropped(service: Service, day: dict[State, str], chromium: Chromium) -> None:
+    service.card.wait_for(day[State.CHECKED])
+    service.card.keep()
+    chromium.open(f"http://127.0.0.1:{service.port}/")
+    chromium.evaluate("document.querySelector('form[action=\"/oubli\"] button').click()")
+    chromium.wait("document.body.textContent.includes('Code oublié')")
+    assert service.card.unlocks == [{"op": "forget"}]
+    assert chromium.complaints() == []
+
+
 @pytest.mark.parametrize("width", [390, 1180])
 def test_pages_fit_a_phone_and_a_desk(service: Service, day: dict[State, str], chromium: Chromium, width: int) -> None:
     chromium.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)

@@ -25,6 +25,7 @@ from gateway.book.retention import CLOSED
 from gateway.config import Paths, setting
 from gateway.errors import Refused, Scope
 from gateway.fichier import State
+from gateway.follow.headline import advice
 from gateway.formats.mandates import RULES, Absence, Card, Emitter, Mandate, Practitioner, Register
 from gateway.process.runtime import Runtime
 from gateway.services.keeper.clock import Watch
@@ -198,7 +199,7 @@ class Desk:
         return {
             "id": row["id"], "name": row["name"], "state": row["state"], "since": row["since"],
             "received": row["received"], "transmission": row["transmission"],
-            "code": row["reason_code"], "text": row["reason_text"], "held": row["held_reason"],
+            "code": row["reason_code"], "text": row["reason_text"], "advice": advice(row), "held": row["held_reason"],
             "lots": [dict(lot) for lot in lots],
             "findings": [
                 f"enregistrement {found['record']}, position {found['position']} : {found['code']} {found['text']}"

@@ -22,7 +22,7 @@ from gateway.follow.moments import at_words, clock, moment, on_words, since_word
 from gateway.formats.words import day, euros, plural
 from gateway.lan.http import Request, Response, Route, explain_json, failure
 from gateway.services.status.api import PREFIX, same_origin
-from gateway.services.status.view import Batch, View
+from gateway.services.status.view import Batch, Pending, View
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 FORM_LIMIT = 1024
@@ -48,7 +48,11 @@ FILTERS: Mapping[str, Mapping[str, str]] = {
 }
 """What a list can be narrowed to: query name → value → word."""
 
-SIGNED_WORDS = "Code accepté : la carte signe. Laissez-la dans le lecteur."
+SAID = {
+    ("signature", "ok"): "Code accepté : la carte signe. Laissez-la dans le lecteur.",
+    ("oubli", "ok"): "Code oublié : rien ne sera plus signé sans qu'il soit tapé de nouveau.",
+}
+"""What the first page says of what was just done, by the query of its address."""
 
 
 class Pages:
@@ -76,6 +80,7 @@ class Pages:
         return [
             Route("GET", "/", self.home),
             Route("POST", "/signature", self.sign, limit=FORM_LIMIT),
+            Route("POST", "/oubli", self.forget, limit=FORM_LIMIT),
             Route("GET", "/fichiers", self.fichiers),
             Route("GET", "/fichiers/{id}", self.fichier),
             Route("GET", "/lots", self.lots),
@@ -107,35 +112,35 @@ class Pages:
 
     async def home(self, request: Request) -> Response:
         """How things stand, what to sign, what to do, the last fichiers."""
-        return await self._home(200, said=SIGNED_WORDS if request.query.get("signature") == "ok" else "")
+        return await self._home(200, said="".join(SAID.get(done, "") for done in request.query.items()))
 
     async def _home(self, status: int, said: str = "", refused: str = "", asked: str | None = None) -> Response:
         """``asked``: the card whose code was ``refused``."""
         situation = self._view.situation()
         recent, names = [], {}
         batches: tuple[Batch, ...] = ()
+        kept: tuple[Batch, ...] = ()
         if situation.headline is not RESTARTING:
             recent = self._view.fichiers(limit=RECENT)
             names = {row["id"]: row["name"] for row in recent}
-            batches = await self._batches()
+            if pending := await self._pending():
+                batches, kept = pending.to_sign, pending.kept
         return self._page(
-            "home.html", status, situation=situation, recent=recent, names=names, batches=batches, said=said,
-            refused=refused, asked=asked, token=self._token, refresh=not batches,
+            "home.html", status, situation=situation, recent=recent, names=names, batches=batches, kept=kept,
+            said=said, refused=refused, asked=asked, token=self._token, refresh=not batches,
         )  # fmt: skip
 
-    async def _batches(self) -> tuple[Batch, ...]:
-        """What a code would sign now, for each card; nothing where there is no card service to ask."""
+    async def _pending(self) -> Pending | None:
+        """What awaits a code and whose code is kept; None where there is no card service to ask."""
         try:
-            return (await self._view.pending()).to_sign
+            return await self._view.pending()
         except Trouble:
-            return ()
+            return None
 
     async def sign(self, request: Request) -> Response:
         """The PIN for the batch that was displayed, or the wish to type it on the reader; back to the first page, with
         the card's word if it refuses."""
-        fields = await request.form()
-        if not same_origin(request, required=True) or not self._is_ours(fields.get("jeton", "")):
-            raise failure(403)
+        fields = await self._fields(request)
         code, root, card = fields.get("code", ""), fields.get("lot", ""), fields.get("card")
         try:
             told = await self._view.unlock(code, root, "dernier" in fields, card)
@@ -144,6 +149,22 @@ class Pages:
         if not told["ok"]:
             return await self._home(422, refused=told["text"], asked=card)
         return Response(303, (("location", "/?signature=ok"),))
+
+    async def forget(self, request: Request) -> Response:
+        """Every kept code is dropped, of all cards; back to the first page, which says so or why not."""
+        await self._fields(request)
+        try:
+            await self._view.forget()
+        except Trouble as trouble:
+            return await self._home(503, refused=trouble.text)
+        return Response(303, (("location", "/?oubli=ok"),))
+
+    async def _fields(self, request: Request) -> dict[str, str]:
+        """What a form of ours sends; 403 for any other."""
+        fields = await request.form()
+        if not same_origin(request, required=True) or not self._is_ours(fields.get("jeton", "")):
+            raise failure(403)
+        return fields
 
     def _is_ours(self, token: str) -> bool:
         return hmac.compare_digest(token.encode(), self._token.encode())

@@ -127,6 +127,11 @@ class Pending:
         """The batches to show: each card's that has something to sign; where no card lies, what would await one."""
         return tuple(batch for batch in self.cards or (self.first,) if batch.items)
 
+    @property
+    def kept(self) -> tuple[Batch, ...]:
+        """The cards whose code is kept for what comes later."""
+        return tuple(batch for batch in self.cards if batch.card["state"] == "ready")
+
     def to_json(self) -> Row:
         """As ``/api/v1/card`` gives it: the first card's batch, and that of each under ``cards``."""
         return {**self.first.to_json(), "cards": [batch.to_json() for batch in self.cards]}
@@ -253,6 +258,14 @@ class View:
         apart = UnlockClient(self._socket)  # a code takes its time; meanwhile pages ask, and another card signs
         try:
             return await apart.unlock(pin, root, last_try, card)
+        finally:
+            await apart.close()
+
+    async def forget(self) -> None:
+        """Have every kept code dropped; Deferred (scope card) where the card service does not say that it was."""
+        apart = UnlockClient(self._socket)  # behind a card that is busy it takes its time
+        try:
+            await apart.forget()
         finally:
             await apart.close()
 
