@@ -133,6 +133,7 @@ class Desk:
             raise DiskFull
         with self.book.transaction():
             self.book.settle_claims(boot="")
+        self.watch.read_again()
         self.start()
         self.look_after_box()
         self.full = None
