@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +17,9 @@ LOCK = "lock"
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What the kernel says when it has no room."""
 
-NO_ROOM_SQLITE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
-"""What SQLite says then, of a file that it writes and of the index of its log."""
+NO_ROOM_SQLITE = frozenset({13, 4874})
+"""What SQLite says then, of a file that it writes (SQLITE_FULL) and of the index of its log (SQLITE_IOERR_SHMSIZE); as
+numbers, since not every service that may meet a full disk loads SQLite."""
 
 
 class DiskFull(Deferred):
@@ -40,7 +40,7 @@ def room() -> Iterator[None]:
     What wrote must be as it is after a crash: a transaction rolled back, a temporary file gone or to be swept."""
     try:
         yield
-    except (OSError, sqlite3.Error, ExceptionGroup) as trouble:
+    except Exception as trouble:
         if not _lacks_room(trouble):
             raise
         raise DiskFull from trouble
@@ -49,9 +49,9 @@ def room() -> Iterator[None]:
 def _lacks_room(trouble: Exception) -> bool:
     if isinstance(trouble, ExceptionGroup):  # of several tasks that failed together, each
         return all(map(_lacks_room, trouble.exceptions))
-    if isinstance(trouble, sqlite3.Error):
-        return getattr(trouble, "sqlite_errorcode", None) in NO_ROOM_SQLITE
-    return isinstance(trouble, DiskFull) or (isinstance(trouble, OSError) and trouble.errno in NO_ROOM)
+    if isinstance(trouble, OSError):
+        return trouble.errno in NO_ROOM
+    return isinstance(trouble, DiskFull) or getattr(trouble, "sqlite_errorcode", None) in NO_ROOM_SQLITE
 
 
 def sync_directory(path: Path) -> None:

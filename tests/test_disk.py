@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.disk import LOCK, DiskFull, lock, room
+from gateway.disk import LOCK, NO_ROOM_SQLITE, DiskFull, lock, room
 from gateway.errors import Refused, Scope
 
 HOLD = """import sys; from pathlib import Path; from gateway.disk import lock
@@ -46,6 +46,10 @@ def fill_database() -> None:
         connection.execute("PRAGMA max_page_count = 2")
         connection.execute("CREATE TABLE t (x)")
         connection.execute("INSERT INTO t VALUES (zeroblob(9000))")
+
+
+def test_the_numbers_are_sqlites() -> None:
+    assert {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE} == NO_ROOM_SQLITE
 
 
 def fail_together() -> None:

@@ -129,9 +129,4 @@ async def serve(*services: tuple[Runtime, Service]) -> None:
 
 
 async def _run(runtime: Runtime, service: Service) -> None:
-    """A service that a full disk does not let begin, or ends in whole, begins again."""
-    over = False
-    while not (over or runtime.stop.is_set()):
-        async with runtime.outlast():
-            await service(runtime)
-            over = True
+    await service(runtime)

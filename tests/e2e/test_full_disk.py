@@ -20,6 +20,8 @@ from small_disk import SmallDisk, small_disk
 from stage import BOX, Stage
 from stage_root import stage_root
 
+from gateway.__main__ import LATER
+
 SIZE = 24 << 20
 KB = 1 << 10
 RETURNS = 3
@@ -166,12 +168,21 @@ def test_services_that_start_on_a_full_disk_wait_for_room(full: Full, number: in
         for name in BOX:
             stage.end(name, number)
         stage.start(*BOX)
-        before = full.pids()
         stage.wait(lambda: "BOX-006" in (stage.logs / "intake.log").read_text(), "the journal")
-        time.sleep(5)
+        time.sleep(3)
+        starts = 2 + _start_again(stage)
         full.disk.empty()
+        starts += _start_again(stage)
         stage.wait(lambda: stage.ask("/api/v1/status"), "the page")
         stage.await_states({"a.b2": "INTEGRATED"})
         stage.wait(lambda: len(_inbox(stage)) >= RETURNS, "the returns", 20)
-    assert full.pids() == before, "a service died"
-    _count(full, 1, starts=2)
+    _count(full, 1, starts)
+
+
+def _start_again(stage: Stage) -> int:
+    """systemd's part: what could not begin said so in one line, and is started again; whether anything was."""
+    over = [name for name in BOX if not stage.alive(name)]
+    assert [stage.processes.pop(name).returncode for name in over] == [LATER] * len(over)
+    if over:
+        stage.start(*over)
+    return int(bool(over))
