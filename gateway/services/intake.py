@@ -235,7 +235,7 @@ async def run(runtime: Runtime, paths: Paths, settings: IntakeSettings) -> None:
     async def look() -> None:
         while not runtime.stop.is_set():
             async with runtime.outlast():
-                intake.empty()
+                intake.empty()  # first: it makes room
                 intake.look_after_keys()
                 intake.look()
             runtime.alive()
