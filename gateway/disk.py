@@ -1,17 +1,57 @@
-"""What it takes that a name lasts, and that a directory has one master."""
+"""What it takes that a name lasts, that a directory has one master, and what a disk without room is called."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gateway.errors import Refused, Scope
+from gateway.errors import Deferred, Refused, Scope
 
 LOCK = "lock"
 """The file by which one process holds a directory."""
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the kernel says when it has no room."""
+
+NO_ROOM_SQLITE = frozenset({13, 4874})
+"""What SQLite says then, of a file that it writes (SQLITE_FULL) and of the index of its log (SQLITE_IOERR_SHMSIZE); as
+numbers, since not every service that may meet a full disk loads SQLite."""
+
+
+class DiskFull(Deferred):
+    """The disk takes no more: BOX-006, scope box.  Nothing has moved, and all goes on once there is room."""
+
+    def __init__(self) -> None:
+        text = (
+            "Le disque de la passerelle est plein : plus rien n'est reçu ni transmis, rien n'est perdu."
+            " Laissez vos fichiers où ils sont : tout reprendra de soi-même dès qu'il y aura de la place."
+        )
+        super().__init__("BOX-006", text, Scope.BOX)
+
+
+@contextmanager
+def room() -> Iterator[None]:
+    """DiskFull for whatever fails inside for want of room, and for that alone.
+
+    What wrote must be as it is after a crash: a transaction rolled back, a temporary file gone or to be swept."""
+    try:
+        yield
+    except Exception as trouble:
+        if not _lacks_room(trouble):
+            raise
+        raise DiskFull from trouble
+
+
+def _lacks_room(trouble: Exception) -> bool:
+    if isinstance(trouble, ExceptionGroup):  # of several tasks that failed together, each
+        return all(map(_lacks_room, trouble.exceptions))
+    if isinstance(trouble, OSError):
+        return trouble.errno in NO_ROOM
+    return isinstance(trouble, DiskFull) or getattr(trouble, "sqlite_errorcode", None) in NO_ROOM_SQLITE
 
 
 def sync_directory(path: Path) -> None:

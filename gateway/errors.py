@@ -3,7 +3,7 @@
 ``Refused`` is final for its scope; ``Deferred`` means: try again later, nothing has moved.  Only scope
 ``fichier`` may refuse a fichier; the other scopes stop a route, the card or the whole box and use up no
 attempt of any fichier.  Anything that is neither of the two is a bug or a broken disk: nobody catches it,
-the process ends, and nothing has moved.
+the process ends, and nothing has moved.  A full disk is Deferred by ``gateway.disk.room``.
 """
 
 from __future__ import annotations

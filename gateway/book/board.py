@@ -89,6 +89,11 @@ class Board:
         except sqlite3.Error:
             self.rebuild(book)
 
+    def state_condition(self, condition: tuple[str, str, str, str, str]) -> None:
+        """Say scope, name, code, text and since of a condition that the book cannot take, until it is shown anew."""
+        if self._connection is not None:
+            self._connection.execute("INSERT OR REPLACE INTO conditions VALUES (?, ?, ?, ?, ?, '{}')", condition)
+
     def close(self) -> None:
         """Let go of the file; readers of another user cannot open it until the keeper is back."""
         if self._connection is not None:

@@ -55,8 +55,10 @@ class Entry:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._out.close()
-        self._path.unlink(missing_ok=True)
+        try:
+            self._out.close()  # a disk that was too full for the last bytes says so once more
+        finally:
+            self._path.unlink(missing_ok=True)
 
 
 class Door:

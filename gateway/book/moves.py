@@ -59,10 +59,11 @@ class Book:
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self.connection.execute("COMMIT")
         except BaseException:
-            self.connection.execute("ROLLBACK")
+            if self.connection.in_transaction:  # a full disk may have ended it already
+                self.connection.execute("ROLLBACK")
             raise
-        self.connection.execute("COMMIT")
 
     def receive(self, fichier: str, columns: Fact, part: Copied) -> bool:
         """First move of a fichier; False if the book has it already.  ``columns`` are those of its table."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -48,14 +49,14 @@ class Parts:
 
     def add(self, write: Callable[[Writable], None]) -> Copied:
         """Store what ``write`` produces; the same bytes twice are one part."""
-        temporary = self.path / f".tmp-{os.getpid()}"
-        with temporary.open("wb") as out:
-            hashing = _Hashing(out)
-            write(hashing)
-            out.flush()
-            os.fchmod(out.fileno(), MODE)
-            os.fsync(out.fileno())
-        return self._place(temporary, Copied(hashing.digest.hexdigest(), hashing.size))
+        with self._temporary() as temporary:
+            with temporary.open("wb") as out:
+                hashing = _Hashing(out)
+                write(hashing)
+                out.flush()
+                os.fchmod(out.fileno(), MODE)
+                os.fsync(out.fileno())
+            return self._place(temporary, Copied(hashing.digest.hexdigest(), hashing.size))
 
     def add_bytes(self, content: bytes) -> Copied:
         """Store a small part."""
@@ -67,11 +68,20 @@ class Parts:
 
     def take(self, door: Door, name: str) -> Copied:
         """Copy a door's entry into a part; the entry stays until its taker removes it."""
+        with self._temporary() as temporary:
+            with temporary.open("wb") as out:
+                copied = door.copy(name, out)
+                os.fchmod(out.fileno(), MODE)
+            return self._place(temporary, copied)
+
+    @contextmanager
+    def _temporary(self) -> Iterator[Path]:
+        """Where a part is written until it is whole; what fails on the way leaves its room to others."""
         temporary = self.path / f".tmp-{os.getpid()}"
-        with temporary.open("wb") as out:
-            copied = door.copy(name, out)
-            os.fchmod(out.fileno(), MODE)
-        return self._place(temporary, copied)
+        try:
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def _place(self, temporary: Path, copied: Copied) -> Copied:
         temporary.rename(self.path / copied.digest)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.commands.sections import DEFAULT, SERVICES, service
+from gateway.disk import room
 from gateway.errors import Refused, Scope
 from gateway.process.runtime import Runtime, serve
 
@@ -31,7 +32,8 @@ def register(subparsers: Subparsers) -> None:
 def run_one(arguments: argparse.Namespace) -> int:
     """One service until it is stopped."""
     start = service(arguments.name, Path(arguments.config))
-    asyncio.run(serve((Runtime(arguments.name, _sockets(arguments.socket)), start)))
+    with room():
+        asyncio.run(serve((Runtime(arguments.name, _sockets(arguments.socket)), start)))
     return 0
 
 
@@ -41,7 +43,8 @@ def run_all(arguments: argparse.Namespace) -> int:
     names = [name for name in SERVICES if name not in arguments.without]
 
     services = [(Runtime(name), service(name, config)) for name in names]
-    asyncio.run(serve(*services))
+    with room():
+        asyncio.run(serve(*services))
     return 0
 
 

@@ -378,7 +378,7 @@ class _Conversation:
                 yield bytes(event.data)
 
     def _explained(self, trouble: Trouble) -> Response:
-        status = STATUSES.get(trouble.code) or KINDS[type(trouble)]
+        status = STATUSES.get(trouble.code) or next(KINDS[kind] for kind in KINDS if isinstance(trouble, kind))
         response = self._server.explain(self._path, status, trouble)
         extra: Headers = (("allow", self._server.allowed(self._path)),) if status == 405 else ()
         return replace(response, headers=(*response.headers, *extra))

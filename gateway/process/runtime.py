@@ -11,14 +11,23 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from systemd.daemon import listen_fds_with_names, notify
 
+from gateway.disk import DiskFull, room
+
 STDOUT_PRIORITY = {"error": 3, "warning": 4, "info": 6}
 """syslog levels as the journal reads them at the start of a line."""
+
+FULL_PAUSE_S = 2.0
+"""Between two tries on a full disk."""
+
+FULL_SAID_S = 3600.0
+"""Between two lines that say so."""
 
 
 class Runtime:
@@ -29,6 +38,7 @@ class Runtime:
         self.name = name
         self.stop = asyncio.Event()
         self._sockets = {**inherited_sockets(), **(sockets or {})}
+        self._full_said = -FULL_SAID_S
 
     def listener(self, name: str, path: Path | None = None, mode: int = 0o600) -> socket.socket:
         """The inherited socket of that name, or else a Unix socket made at ``path`` (development)."""
@@ -58,6 +68,20 @@ class Runtime:
         """One line for the journal; no health data, no secret, no PIN."""
         with suppress(BrokenPipeError):
             os.write(1, f"<{STDOUT_PRIORITY[level]}>{self.name}: {text}\n".encode())
+
+    @asynccontextmanager
+    async def outlast(self, tell: Callable[[DiskFull], None] = lambda full: None) -> AsyncIterator[None]:
+        """A turn of a loop that a full disk may cut short: it is told, and waited for; the next turn tries again."""
+        try:
+            with room():
+                yield
+        except DiskFull as full:
+            if time.monotonic() >= self._full_said + FULL_SAID_S:
+                self._full_said = time.monotonic()
+                self.log("error", f"{full.code} {full.text}")
+            tell(full)
+            self.alive()
+            await self.pause(FULL_PAUSE_S)
 
     async def pause(self, seconds: float) -> None:
         """Sleep, but wake at once when the service is to stop."""

@@ -25,6 +25,7 @@ from gateway.book.board import BoardReader
 from gateway.book.doors import Door, blocks
 from gateway.book.moves import iso, utc_now
 from gateway.config import Paths, setting
+from gateway.disk import room
 from gateway.envelope.seal import Sealer
 from gateway.errors import Refused
 from gateway.follow.headline import fichier_words
@@ -205,7 +206,7 @@ class Intake:
         if length is None:
             raise failure(411)
         name = Path(unquote(request.query.get("name") or "sans-nom")).name
-        with self.deposit(name, "http", int(length)) as deposit:
+        with room(), self.deposit(name, "http", int(length)) as deposit:
             async for block in request.body():
                 deposit.write(block)
             known = self._known(deposit.fichier)
@@ -233,9 +234,10 @@ async def run(runtime: Runtime, paths: Paths, settings: IntakeSettings) -> None:
 
     async def look() -> None:
         while not runtime.stop.is_set():
-            intake.look_after_keys()
-            intake.look()
-            intake.empty()
+            async with runtime.outlast():
+                intake.empty()  # first: it makes room
+                intake.look_after_keys()
+                intake.look()
             runtime.alive()
             await runtime.pause(settings.poll_s)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
 
 import pytest
+from small_disk import small_disk
 
 from gateway.book.doors import Door
 
@@ -96,3 +98,15 @@ def test_link_and_withdraw(tmp_path: Path) -> None:
     door.withdraw("a.1.1")
     assert part.exists()
     assert door.names() == []
+
+
+def test_a_full_disk_leaves_nothing_half_done(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 1 << 20, tmp_path / "door") as disk:
+        door = Door(tmp_path / "door")
+        disk.fill()
+        with pytest.raises(OSError, match="No space") as caught:
+            door.put("a", b"less than a buffer")
+        assert caught.value.errno == errno.ENOSPC
+        assert os.listdir(door.path) == []
+        disk.empty()
+        assert door.put("a", b"less than a buffer")

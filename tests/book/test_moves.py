@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,15 @@ def test_conditions_keep_their_since_until_the_code_changes(book: Book) -> None:
         assert book.state_condition(Scope.CARD, "card", "", "")
     told = [json.loads(row.text) for row in book.journal() if json.loads(row.text)["verb"] == "condition"]
     assert [row["code"] for row in told] == ["CPS-1", ""]
+
+
+def test_a_full_disk_leaves_the_book_as_it_was(book: Book) -> None:
+    """SQLite ends the transaction itself where it finds no room."""
+    pages = book.connection.execute("PRAGMA page_count").fetchone()[0]
+    book.connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(sqlite3.OperationalError, match="full"), book.transaction():
+        book.move("f1", Verb.CHECK, {"text": "x" * 100_000})
+    assert state(book) == State.RECEIVED
+    book.connection.execute("PRAGMA max_page_count = 1000000")
+    walk(book, *WAY)
+    assert state(book) == State.INTEGRATED

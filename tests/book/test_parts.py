@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from pathlib import Path
+
+import pytest
+from small_disk import small_disk
 
 from gateway.book.doors import Door
 from gateway.book.parts import Parts
@@ -56,3 +60,13 @@ def test_what_still_lies_in_a_door_is_not_called_destroyed(tmp_path: Path) -> No
     (tmp_path / "link").unlink()
     assert parts.destroy([other.digest, offered.digest])
     assert list(parts.path.iterdir()) == []
+
+
+def test_what_found_no_room_leaves_it_to_others(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 1 << 20, tmp_path / "parts") as disk:
+        parts = Parts(tmp_path / "parts")
+        with pytest.raises(OSError, match="No space"):
+            parts.add_bytes(bytes(2 << 20))
+        assert os.listdir(parts.path) == []
+        assert disk.free > 900_000
+        assert parts.add_bytes(b"small").size == 5

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from gateway.disk import DiskFull
 from gateway.errors import Deferred, Refused, Scope
 from gateway.lan.http import Limits, Request, Response, Route, Server, answer_events, answer_json, failure
 
@@ -69,7 +70,7 @@ async def refuse(request: Request) -> Response:
 
 
 async def defer(request: Request) -> Response:
-    raise Deferred("BOX-002", "Le disque est plein.", Scope.BOX)
+    raise DiskFull  # a kind of Deferred
 
 
 async def forbid(request: Request) -> Response:
@@ -197,7 +198,7 @@ def test_a_page_comes_with_its_security_headers(server: Running) -> None:
         ("/?" + "&".join(f"a{n}=1" for n in range(65)), 400, "HTTP-400"),
         ("/?a=%ff", 400, "HTTP-400"),
         ("/refuse", 422, '{"code":"B2-017","text":"Le fichier est vide."}'),
-        ("/defer", 503, "BOX-002"),
+        ("/defer", 503, "BOX-006"),
         ("/forbid", 403, "HTTP-403"),
     ],
 )

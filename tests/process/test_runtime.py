@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.process.runtime import Runtime, unix_listener
+from gateway.disk import DiskFull
+from gateway.process import runtime as place
+from gateway.process.runtime import Runtime, serve, unix_listener
 
 SERVICE = """
 import asyncio
@@ -66,3 +69,37 @@ def test_a_stale_socket_is_replaced_and_its_mode_is_the_access_list(tmp_path: Pa
 def test_a_socket_that_nobody_passed_is_named() -> None:
     with pytest.raises(LookupError, match="intake"):
         Runtime("intake").listener("intake")
+
+
+def test_a_full_disk_is_said_once_and_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """By the loop that meets it, whether it fails in it or in tasks of its own."""
+    monkeypatch.setattr(place, "FULL_PAUSE_S", 0.01)
+    met: list[str] = []
+    told: list[DiskFull] = []
+
+    async def service(runtime: Runtime) -> None:
+        while len(met) < 3:
+            async with runtime.outlast(told.append), asyncio.TaskGroup() as group:
+                met.append("turn")
+                group.create_task(fail())
+        async with runtime.outlast(told.append):
+            await fail()
+
+    async def fail() -> None:
+        with Path("/dev/full").open("wb") as out:
+            out.write(b"x")
+
+    asyncio.run(serve((Runtime("x", {}), service)))
+    assert [full.code for full in told] == ["BOX-006"] * 4
+    assert capfd.readouterr().out.count("BOX-006") == 1
+
+
+def test_any_other_failure_ends_the_service() -> None:
+    async def service(runtime: Runtime) -> None:
+        async with runtime.outlast():
+            raise FileNotFoundError
+
+    with pytest.raises(ExceptionGroup):
+        asyncio.run(serve((Runtime("x", {}), service)))

@@ -251,7 +251,7 @@ En clair, un service détourné voit :
 - `status` : les codes tapés sur la page, les comptes, et ce que `keeper` veut bien répondre. Aucun contenu.
 
 Ce que les murs n'empêchent pas : un service qui écrit quelque part (une porte, son propre dossier) peut y remplir le
-disque. La page le dit (`BOX-002`) ; rien de ce qui est déjà pris n'est perdu, mais plus rien n'avance.
+disque. La page le dit (`BOX-002`, puis `BOX-006`) ; rien de ce qui est déjà pris n'est perdu, mais plus rien n'avance.
 
 Hors du tableau : `gateway-keys`, root un instant par heure, sans réseau et avec le seul droit d'entrer dans les
 dossiers des clés. Il n'y lit qu'un fichier fini du service à qui est le dossier, jamais à travers un lien, et ne

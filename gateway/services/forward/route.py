@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.disk import DiskFull
 from gateway.errors import Refused, Scope, Trouble
 from gateway.services.forward.settings import ForwardSettings
 
@@ -67,6 +68,8 @@ class Route:
         """One try: a trouble inside is counted and said, its absence too."""
         try:
             yield
+        except DiskFull:
+            raise  # none of the route's doing
         except Trouble as trouble:
             self._fail(trouble)
         else:

@@ -64,10 +64,11 @@ class Forward:
 
 
 async def run(runtime: Runtime, paths: Paths, settings: ForwardSettings) -> None:
-    """Serve until the runtime stops."""
-    async with asyncio.TaskGroup() as group:
-        group.create_task(stamping.run(runtime, paths, settings))
-        group.create_task(_carry(runtime, paths, settings))
+    """Serve until the runtime stops; what a full disk cuts short begins again from the doors and contexts."""
+    while not runtime.stop.is_set():
+        async with runtime.outlast(), asyncio.TaskGroup() as group:
+            group.create_task(stamping.run(runtime, paths, settings))
+            group.create_task(_carry(runtime, paths, settings))
 
 
 async def _carry(runtime: Runtime, paths: Paths, settings: ForwardSettings) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gateway.book.schema import open_durable
+from gateway.disk import room
 from gateway.errors import Trouble
 from gateway.pesit.transfer import Identity, SyncPoint
 
@@ -187,7 +188,8 @@ class Fetching:
 
     def write(self, data: bytes, ends: bool) -> None:
         """Add data."""
-        self._out.write(data)
+        with room():
+            self._out.write(data)
 
     def sync(self, point: SyncPoint) -> None:
         """Force it to disk, then record the point."""
@@ -207,8 +209,9 @@ class Fetching:
             self._transfers.end_pull(self.pull)
 
     def _force(self) -> None:
-        self._out.flush()
-        os.fsync(self._out.fileno())
+        with room():
+            self._out.flush()
+            os.fsync(self._out.fileno())
 
 
 def _identity(row: sqlite3.Row) -> Identity:

@@ -74,6 +74,10 @@ class Watch:
             return known
         return Known(datetime.fromisoformat(said["at"]), said["what"], known.own)
 
+    def read_again(self) -> None:
+        """Know what the book says, and nothing of what was in a transaction that it did not take."""
+        self.known = self._read()
+
     def doubt(self) -> Deferred | None:
         """What is wrong with the clock now, None where it holds."""
         return doubt(self._book.clock(), self.known, self._back, self._ahead)

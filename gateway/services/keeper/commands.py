@@ -17,6 +17,7 @@ from typing import Any
 from gateway.book.mandates import TABLES, read_register, signers
 from gateway.book.moves import iso
 from gateway.book.proofs import Wanted, select
+from gateway.disk import DiskFull, room
 from gateway.errors import Refused, Trouble
 from gateway.fichier import State, Verb
 from gateway.formats.enrolment import from_base64
@@ -179,9 +180,12 @@ async def _answer(desk: Desk, acts: Mapping[str, Act], line: bytes, peer: str) -
         act = acts.get(str(ask.get("op"))) if isinstance(ask, dict) else None
         if act is None:
             raise Refused("CMD-004", "Demande inconnue.")
-        told = act(desk, {**ask, "peer": peer})
-        return {"ok": True, **(await told if isawaitable(told) else told)}
+        with room():
+            told = act(desk, {**ask, "peer": peer})
+            return {"ok": True, **(await told if isawaitable(told) else told)}
     except (json.JSONDecodeError, RecursionError):
         return {"ok": False, "code": "CMD-005", "text": "La demande n'est pas du JSON."}
     except Trouble as trouble:
+        if isinstance(trouble, DiskFull):
+            desk.say_full(trouble)
         return {"ok": False, "code": trouble.code, "text": trouble.text}

@@ -19,10 +19,11 @@ from typing import Any
 from gateway.book.board import Board
 from gateway.book.doors import Door
 from gateway.book.mandates import declare
-from gateway.book.moves import Book
+from gateway.book.moves import Book, iso
 from gateway.book.parts import Parts
 from gateway.book.retention import CLOSED
 from gateway.config import Paths, setting
+from gateway.disk import DiskFull
 from gateway.errors import Refused, Scope
 from gateway.fichier import State
 from gateway.follow.headline import advice
@@ -36,6 +37,8 @@ from gateway.services.keeper.persons import Persons
 from gateway.services.keeper.verification import Verification
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
+ROOM = 1 << 20
+"""Bytes: a disk with less is full, whether or not something has failed on it yet."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,8 @@ class Desk:
         """Entries of ``arrived/`` that cannot be checked now, and until when (monotonic seconds) they are left."""
         self.unreadable: set[str] = set()
         """Entries of ``new/`` that box-seal does not open, and of ``arrived/`` that are no fact: left, and said."""
+        self.full: DiskFull | None = None
+        """Something failed for want of room, and what follows from the book may be undone."""
 
     def start(self) -> None:
         """Make whole what a crash left half done."""
@@ -122,6 +127,17 @@ class Desk:
             "SELECT * FROM returns WHERE delivery <> '' AND picked = ''"
         ).fetchall():
             self.hand_out(row["id"])
+
+    def start_again(self) -> None:
+        """The same after a full disk, if it has room by now; the claims that it left are no deaths."""
+        if shutil.disk_usage(self.paths.state).free < ROOM:
+            raise DiskFull
+        with self.book.transaction():
+            self.book.settle_claims(boot="")
+        self.watch.read_again()
+        self.start()
+        self.look_after_box()
+        self.full = None
 
     @contextmanager
     def commit(self) -> Iterator[None]:
@@ -212,9 +228,18 @@ class Desk:
     def look_after_box(self) -> None:
         """The rungs of the ladder that the keeper can see: disk space."""
         free = shutil.disk_usage(self.paths.state).free
+        if self.full or free < ROOM:
+            full = self.full or DiskFull()
+            self.condition(Scope.BOX, "disk", full.code, full.text)
+            return
         short = free < self.settings.free_min
         text = f"Il ne reste que {free >> 20} Mio sur le disque de la passerelle." if short else ""
         self.condition(Scope.BOX, "disk", "BOX-002" if short else "", text)
+
+    def say_full(self, full: DiskFull) -> None:
+        """On the board alone, which lies in memory; the book is told when it can take it."""
+        self.full = full
+        self.board.state_condition((Scope.BOX, "disk", full.code, full.text, iso(self.book.clock())))
 
     def clock_holds(self) -> bool:
         """Whether the clock may decide anything now; it is said when not, and nothing waits for what it then showed."""

@@ -57,11 +57,20 @@ async def _keep(runtime: Runtime, paths: Paths, settings: KeeperSettings) -> Non
 
 
 async def _turns(desk: Desk) -> None:
-    """The main loop: facts first, then work, oldest fichier first."""
+    """The main loop; what a full disk cuts short begins again from the book alone, as after a crash."""
+    while not desk.runtime.stop.is_set():
+        async with desk.runtime.outlast(desk.say_full):
+            if desk.full:
+                desk.start_again()
+            await _take_turns(desk)
+
+
+async def _take_turns(desk: Desk) -> None:
+    """Facts first, then work, oldest fichier first."""
     review, archiving, retention = Review(desk), Archiving(desk), Retention(desk)
     lists, renewals = Lists(desk), Renewals(desk)
     archiving.start()
-    while not desk.runtime.stop.is_set():
+    while not (desk.runtime.stop.is_set() or desk.full):
         await take_arrived(desk)
         take_new(desk)
         lists.look()
@@ -78,7 +87,8 @@ async def _turns(desk: Desk) -> None:
 
 async def _signing(desk: Desk, client: CardClient) -> None:
     while not desk.runtime.stop.is_set():
-        await sign_waiting(desk, client)
+        async with desk.runtime.outlast(desk.say_full):
+            await sign_waiting(desk, client)
 
 
 _FICHIER = re.compile(r"fichier\.([0-9a-f]{32})")
