@@ -23,7 +23,7 @@ from gateway.disk import DiskFull, room
 STDOUT_PRIORITY = {"error": 3, "warning": 4, "info": 6}
 """syslog levels as the journal reads them at the start of a line."""
 
-FULL_PAUSE_S = 2.0
+FULL_PAUSE_S = 5.0
 """Between two tries on a full disk."""
 
 FULL_SAID_S = 3600.0
