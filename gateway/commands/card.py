@@ -16,7 +16,7 @@ import os
 import termios
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
@@ -43,6 +43,8 @@ _NO_BATCH = bytes(32)
 
 PATIENCE_S = 300.0
 """Seconds for a command, the typing of codes included."""
+
+TURN_S = 0.2
 
 
 def register(subparsers: Any) -> None:
@@ -235,13 +237,18 @@ def bounded(act: Callable[[argparse.Namespace], T], arguments: argparse.Namespac
 
     with _terminal_kept():
         threading.Thread(target=work, daemon=True).start()
-        try:
-            result = done.get(timeout=PATIENCE_S)
-        except Empty:
-            raise Deferred("CPS-HUNG", "La carte ou son lecteur ne répond pas.", Scope.CARD) from None
+        result = _within(PATIENCE_S, done)
     if isinstance(result, BaseException):
         raise result
     return result
+
+
+def _within(seconds: float, done: SimpleQueue[T]) -> T:
+    """What comes within that time; looked for in turns, since a Ctrl-C just before a wait is heard at its end."""
+    for _ in range(round(seconds / TURN_S)):
+        with suppress(Empty):
+            return done.get(timeout=TURN_S)
+    raise Deferred("CPS-HUNG", "La carte ou son lecteur ne répond pas.", Scope.CARD)
 
 
 @contextmanager

@@ -135,7 +135,8 @@ class TestInserted:
         done = gateway(apart, "authenticate", "--pin-file", code(tmp_path / "code.pin", CODE), "--trace", trace)
         assert done.returncode == 0, done.stderr
         lines = trace.read_text().splitlines()
-        assert lines[0].startswith("> 00 A4 09 04 04 3F 00 D0 03  < 61")
+        assert lines[0] == "> 00 A4 09 04 04 3F 00 D0 10  < 6A 82", "never updated"
+        assert lines[1].startswith("> 00 A4 09 04 04 3F 00 D0 03  < 61")
         assert "> 00 20 00 01 …  < 90 00" in lines
         assert "31 32 33 34" not in trace.read_text()
 
