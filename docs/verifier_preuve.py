@@ -19,9 +19,8 @@ number = int.from_bytes
 PKCS9, ARC = "2a864886f70d0109", "6983baccfec2f9968a89ebabd2aa80addd85ab7d"
 DIGEST, TIME, NAMED, CONTEXT = PKCS9 + "04", PKCS9 + "05", PKCS9 + "10022f", ARC + "0101"
 
-# Ce pour quoi est fait un certificat : les bits de son usage de clé, et l'usage étendu de qui doit en avoir un.
-USAGES = {"autorité": 0x06, "signer": 0x40, "s'authentifier": 0x80, "OCT": 0x80, "journal": 0x80}
-PURPOSES = {"OCT": bytes.fromhex(ARC + "0202"), "journal": bytes.fromhex(ARC + "0203")}
+# Ce pour quoi est fait un certificat : les bits de son usage de clé, et l'usage étendu qu'il lui faut (dans notre arc).
+USES = {"autorité": (6, ""), "signer": (64, ""), "présence": (128, ""), "OCT": (128, "0202"), "journal": (128, "0203")}
 
 # P-256 et P-384, par la longueur d'un point : p, n et le générateur (FIPS 186-4 §D.1.2) ; y² = x³ - 3x + b.
 # fmt: off
@@ -57,16 +56,15 @@ def der(data, *places):  # les éléments (étiquette, contenu, octets entiers) 
 # ---------------------------------------------------------------- signatures (RFC 8017 §8.2, FIPS 186-4 §6.4)
 
 
-def add(a, b, p):  # la somme de deux points d'une courbe ; None est le point à l'infini
-    if not a or not b or (a[0] == b[0] and a[1] != b[1]):
-        return None if a and b else a or b
+def add(a, b, p):  # la somme de deux points d'une courbe ; de deux opposés, qui n'en ont pas, pow refuse le calcul
     slope = (3 * a[0] ** 2 - 3) * pow(2 * a[1], -1, p) if a == b else (b[1] - a[1]) * pow(b[0] - a[0], -1, p)
     x = (slope**2 - a[0] - b[0]) % p
     return x, (slope * (a[0] - x) - a[1]) % p
 
 
 def times(k, point, p):
-    return add(times(k // 2, add(point, point, p), p), point if k % 2 else None, p) if k else None
+    half = times(k // 2, add(point, point, p), p) if k > 1 else None
+    return add(half, point, p) if half and k % 2 else half or point
 
 
 def holds(key, digest, signature):  # cette clé publique a-t-elle signé cette empreinte ?
@@ -95,13 +93,13 @@ class Certificate:  # les dates se comparent telles quelles : UTCTime (0x17) jus
         _, self.serial, _, self.issuer, dates, self.subject, self.key, *_, extensions = der(data, 0, 0)
         self.data, (self.since, self.until) = data, der(dates[1])
         self.known = {der(one[1])[0][1].hex(): der(one[1])[-1][1] for one in der(extensions[1], 0)}
-        names = (der(one[1]) for part in der(self.subject[1]) for one in der(part[1]))
-        self.name = b", ".join(value[1] for kind, value in names if kind[1].hex() == "550403").decode()
+        self.name = der(self.subject[1].split(b"\6\3\x55\4\3")[1])[0][1].decode()  # ce qui suit l'OID de commonName
 
-    def may(self, use):  # sa clé est-elle faite pour cela ?
-        usage, basic, purposes = (self.known.get(one, bytes(4)) for one in ("551d0f", "551d13", "551d25"))
-        fit = usage[3] & USAGES[use] == USAGES[use] and PURPOSES.get(use, b"") in purposes
-        return fit and (b"\1\1\xff" in basic) == (use == "autorité")
+    def may(self, use, above):  # est-il fait pour cela, et celui d'au-dessus donne-t-il cet usage ?
+        (bits, end), usage, basic = USES[use], *(self.known.get(one, bytes(4)) for one in ("551d0f", "551d13"))
+        purpose = bytes.fromhex(end and ARC + end)
+        given = purpose in self.known.get("551d25", b"") and purpose in above.known.get("551d25", purpose)
+        return given and usage[3] & bits == bits and (b"\1\1\xff" in basic) == (use == "autorité")
 
     def made(self, data, issuer):  # ai-je signé ce certificat, ou cette liste ?
         body, _, bits = der(data, 0)
@@ -129,12 +127,11 @@ def opened(name, use, at=None, contents=()):  # une pièce signée : son certifi
     contents, at = [der(one[1])[0][1] for one in der(held[1])[1:]] or contents, at or said[TIME]
     leaf, sector, top = map(Certificate, pem(name + ".pem"))
     check("sous la racine que vous avez donnée", sha256(top.data).hexdigest() == root)
-    for above, one in ((top, sector), (sector, leaf)):
-        check(f"« {one.name} » émis par une autorité", above.may("autorité") and above.made(one.data, one.issuer))
+    for above, one, role in ((top, sector, "autorité"), (sector, leaf, use)):
+        check(f"« {one.name} » émis par « {above.name} »", above.made(one.data, one.issuer))
+        check(f"« {one.name} » fait pour « {role} »", one.may(role, above))
         check(f"« {one.name} » en cours de validité", one.since <= at <= one.until)
         check(f"« {one.name} » non révoqué", any(above.clears(each, one.serial, at) for each in pem("listes.pem")))
-    given = sector.known.get("551d25", PURPOSES.get(use, b""))  # une autorité ne donne que les usages qu'elle énumère
-    check(f"« {leaf.name} » fait pour « {use} »", leaf.may(use) and PURPOSES.get(use, b"") in given)
     message = b"\x31" + covered[0][2][1:] if covered else contents[0]
     check("signature (RSA PKCS #1 v1.5 ou ECDSA)", signed(leaf.key, message, signature[1]))
     if covered:
@@ -144,15 +141,13 @@ def opened(name, use, at=None, contents=()):  # une pièce signée : son certifi
     return leaf, said, b"".join(contents[:1])
 
 
-def climbs(row, seq, tree, steps):  # ce chemin mène-t-il de la ligne à la racine de l'arbre (RFC 9162 §2.1.3.2) ?
-    made, place, size = sha256(b"\0" + row).digest(), seq - 1, tree["size"]
-    for step in map(bytes.fromhex, steps):
-        while size > 1 and place == size - 1 and place % 2 == 0:  # sans voisin, un nœud monte tel quel
-            place, size = place // 2, (size + 1) // 2
-        pair = step + made if place % 2 else made + step
-        made = sha256(b"\1" + pair).digest() if size > 1 else b""  # un pas de trop ne mène nulle part
-        place, size = place // 2, (size + 1) // 2
-    return (place, size, made.hex()) == (0, 1, tree["root"])
+def climbs(leaf, place, size, steps):  # la racine où ce chemin mène, dans un arbre de cette taille (RFC 9162 §2.1.3)
+    if size < 2 or not steps:
+        return leaf if (place, size, steps) == (0, 1, []) else b""
+    left, step = 1 << (size - 1).bit_length() - 1, bytes.fromhex(steps[-1])  # les feuilles du sous-arbre de gauche
+    if place < left:
+        return sha256(b"\1" + climbs(leaf, place, left, steps[:-1]) + step).digest()
+    return sha256(b"\1" + step + climbs(leaf, place - left, size - left, steps[:-1])).digest()
 
 
 sys.excepthook = lambda *_: check("complet et lisible", False)
@@ -160,28 +155,28 @@ archive, root, *original = sys.argv[1:] if len(sys.argv) > 2 else sys.exit(__doc
 root, proof = root.lower().replace(":", ""), zipfile.ZipFile(archive)
 card, said, _ = opened("signature", "signer", None, [Path(one).read_bytes() for one in original])
 _, fichier, count, total, rule, *_, challenge = (one[1] for one in der(said[CONTEXT][1]))
-amount, digest, moment = number(total, signed=True) / 100, said[DIGEST][1].hex(), said[TIME]
+fichier, amount, digest, moment = fichier.decode(), number(total, signed=True) / 100, said[DIGEST][1].hex(), said[TIME]
 print(f"signé le {moment[1].decode()} : {number(count)} facture(s), {amount:.2f} €, règle « {rule.decode()} »")
 point = json.loads(opened("journal", "journal")[2])
-present, _, message = opened("presence", "s'authentifier", moment)
+present, _, message = opened("presence", "présence", moment)
 bound = b"oct-gateway/card-auth/1" + point["box"].encode() + challenge
 check("la même carte était là", message.startswith(bound) and present.name == card.name)
 head = {"size": 0}
 for name in sorted({one.rpartition(".")[0] for one in proof.namelist() if one.startswith(("recu-", "arl-"))}):
     told = json.loads(opened(name, "OCT")[2].split(b"\n", 1)[1])
     known = None if told["verdict"] == "unopened" else digest  # l'OCT n'a pu ouvrir le scellé : il n'a rien lu
-    about = told["fichier"].encode() == fichier and told.get("digest", known) == known
-    check(f"dit « {told['verdict']} » de ce fichier", about)
+    check(f"dit « {told['verdict']} » de ce fichier", (told["fichier"], told.get("digest", known)) == (fichier, known))
     head = max(head, told.get("journal_head") or head, key=lambda one: one["size"])
 looked_at.append("journal.json")
 pieces = {sha256(proof.read(one)).hexdigest() for one in proof.namelist()}
 rows, signer = json.loads(proof.read("journal.json")), sha256(card.data).hexdigest()
 for row in rows:
     what, made = json.loads(row["text"]), sha256(bytes.fromhex(row["previous"]) + row["text"].encode()).digest()
-    ours, seq = what["fichier"].encode() == fichier, what["seq"]
-    check(f"{what['at']} {what['verb']}", ours and climbs(made, seq, point, row["path"]))
-    if seq <= head["size"]:
-        check("… contresigné par l'OCT", climbs(made, seq, head, row["head"]))
+    leaf, place = sha256(b"\0" + made).digest(), what["seq"] - 1
+    inside = climbs(leaf, place, point["size"], row["path"]).hex() == point["root"]
+    check(f"{what['at']} {what['verb']}", inside and what["fichier"] == fichier)
+    if place < head["size"]:
+        check("… contresigné par l'OCT", climbs(leaf, place, head["size"], row["head"]).hex() == head["root"])
     if what.get("kind") in ("receipt", "arl"):
         check("… la pièce est là", pieces & {what.get("signed"), *what["exhibits"]})
 check("cette carte a signé", any('"verb":"sign"' in row["text"] and signer in row["text"] for row in rows))
