@@ -165,6 +165,19 @@ def test_many_raise_an_alarm_then_are_refused_until_the_hour_is_over(bench: Keep
     assert [row["verb"] for row in accesses(bench)][-1] == "alarm seen"
 
 
+def test_an_export_of_a_person_counts_as_one(bench: KeeperBench) -> None:
+    """Else one list of NIR and a loop would tell who comes to the practice and what it costs."""
+    bench.open(reveal={"alarm": 2, "limit": 3})
+    fichier = received(bench, CONTENT)
+    export = {"op": "export", "nir": samples.nir(1), "why": WHY}
+    assert ask(bench, PERSONAL_ADMIN, export)["ok"] and bench.condition("reveal")["code"] == ""
+    assert ask(bench, PERSONAL_ADMIN, question(fichier))["ok"] and bench.condition("reveal")["code"] == "RVL-ALARM"
+    assert ask(bench, PERSONAL_ADMIN, {"op": "export", "holder": "99900000011", "why": WHY})["ok"]
+    for one in (export, question(fichier)):
+        assert ask(bench, PERSONAL_ADMIN, one)["code"] == "RVL-004"
+    assert [row["verb"] for row in accesses(bench)] == ["export", "reveal", "export"]
+
+
 def test_a_clock_set_back_frees_no_more_of_them(bench: KeeperBench) -> None:
     bench.open(reveal={"alarm": 1, "limit": 2})
     fichier = received(bench, CONTENT)

@@ -69,7 +69,7 @@ class KeeperSettings:
     mandates: tuple[Mandate, ...] = setting((), "qui signe pour quel numéro : holder, emitter, role, since, until")
     absences: tuple[Absence, ...] = setting((), "absences déclarées : holder, since, until")
     retention: RetentionSettings = setting(RetentionSettings(), "combien de temps chaque chose est gardée")
-    reveal: RevealSettings = setting(RevealSettings(), "combien de factures sont montrées en clair")
+    reveal: RevealSettings = setting(RevealSettings(), "combien de consultations en clair")
 
     def __post_init__(self) -> None:
         if self.mandate_rule not in RULES:

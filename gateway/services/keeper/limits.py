@@ -53,8 +53,10 @@ class RetentionSettings:
 class RevealSettings:
     """The section [keeper.reveal]."""
 
-    alarm: int = setting(10, "factures montrées en clair en une heure, au-delà desquelles la passerelle le signale")
-    limit: int = setting(30, "factures montrées en clair en une heure, au plus")
+    alarm: int = setting(
+        10, "consultations en clair (factures, exports) en une heure, à partir desquelles la passerelle le signale"
+    )
+    limit: int = setting(30, "consultations en clair en une heure, au plus")
 
     def __post_init__(self) -> None:
         if not 0 < self.alarm < self.limit:

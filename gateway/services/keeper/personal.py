@@ -17,7 +17,7 @@ from gateway.formats.holder import IDENTIFIER
 from gateway.formats.keys import nir_key
 from gateway.services.keeper.asking import Act, Answer, Ask, fichier_of, why_of
 from gateway.services.keeper.desk import Desk
-from gateway.services.keeper.reveal import record_access, reveal, seen, shown_lately
+from gateway.services.keeper.reveal import EXPORT, check_limit, record_access, reveal, seen, shown_lately
 
 MOST_RANK = 1_000_000
 
@@ -55,8 +55,9 @@ def _export(desk: Desk, ask: Ask) -> Answer:
     if holder and not re.fullmatch(IDENTIFIER, holder):
         raise Refused("PRS-002", "Ce n'est pas l'identifiant d'un porteur de carte (docs/mandats.md).")
     patient = "" if holder else _pseudonym(desk, str(ask.get("nir", "")))
+    check_limit(desk, account)
     with desk.commit():
-        record_access(desk, "export", account, why, patient, of="practitioner" if holder else "patient")
+        record_access(desk, EXPORT, account, why, patient, of="practitioner" if holder else "patient")
     told = persons.of_practitioner(desk.book, holder) if holder else persons.of_patient(desk.book, patient)
     if patient:
         told["accesses"] = _accesses(desk, patient=patient)

@@ -3,8 +3,9 @@
 Rule 1: the row of the access chain is committed before the sealed part is opened, so that nothing is ever shown
 that the journal does not tell; a reveal that failed is told too.
 Rule 2: the content is read by the child; what it answers must name the facture that the book has at that place.
-Rule 3: at most ``limit`` an hour for the whole box, whoever asks: the page's word on who asks is not proven.  From
-``alarm`` on it is a condition of the box, which stands until a person on this machine has said that it was seen.
+Rule 3: at most ``limit`` an hour for the whole box, whoever asks: the page's word on who asks is not proven; an export
+of all that is known of a person counts as one.  From ``alarm`` on it is a condition of the box, which stands until a
+person on this machine has said that it was seen.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from gateway.services.keeper.checking import BLOCK, open_content
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.retention import check_copies
 
-VERB = "reveal"
+VERB, EXPORT = "reveal", "export"
 CONDITION = "reveal"
 ALARM, LIMIT = "RVL-ALARM", "RVL-LIMIT"
 """Codes of the condition: many were shown; no more are."""
@@ -40,13 +41,13 @@ def record_access(desk: Desk, verb: str, account: str, why: str, patient: str = 
 
 
 def shown_lately(desk: Desk) -> int:
-    """Factures shown in clear within the last hour, from the journal."""
+    """Factures shown in clear and persons exported within the last hour, from the journal."""
     since, count = iso(desk.book.clock() - timedelta(hours=1)), 0
     for row in desk.book.connection.execute("SELECT text FROM journal WHERE chain = ? ORDER BY seq DESC", (ACCESS,)):
         fact = json.loads(row["text"])
         if fact["at"] < since:
             break
-        count += fact["verb"] == VERB
+        count += fact["verb"] in (VERB, EXPORT)
     return count
 
 
@@ -56,7 +57,7 @@ async def reveal(desk: Desk, fichier: str, lot: int, facture: int, account: str,
         raise Refused("RVL-001", f"Il faut dire qui demande et pourquoi ({MOST_WHY} caractères au plus).")
     digest = _received(desk, fichier)
     row = _facture(desk, fichier, lot, facture)
-    _within_limit(desk, account)
+    check_limit(desk, account)
     with desk.commit():
         record_access(desk, VERB, account, why, row["patient"], about=fichier, lot=lot, facture=facture)
     _, content = open_content(desk.parts, desk.keys, digest)  # here, so that no turn destroys it meanwhile
@@ -86,15 +87,15 @@ def _received(desk: Desk, fichier: str) -> str:
     return desk.book.part(fichier, "received").digest
 
 
-def _within_limit(desk: Desk, account: str) -> None:
-    """Raise the alarm at its number, refuse at the limit; either is said before anything is shown."""
+def check_limit(desk: Desk, account: str) -> None:
+    """Raise the alarm at its number; Refused RVL-004 at the limit.  Either is said before anything is shown."""
     settings, count = desk.settings.reveal, shown_lately(desk)
     if count >= settings.limit:
-        text = f"{plural(count, 'facture')} montrées en clair en une heure : la limite est atteinte."
+        text = f"{plural(count, 'consultation')} en clair en une heure : la limite est atteinte."
         desk.condition(Scope.BOX, CONDITION, LIMIT, text)
         raise Refused("RVL-004", f"{text} Réessayez dans une heure.", Scope.BOX)
     if count + 1 >= settings.alarm and desk.told(Scope.BOX, CONDITION)[0] != LIMIT:
-        text = f"Au moins {settings.alarm} factures montrées en clair en une heure, la dernière pour « {account} »."
+        text = f"Au moins {settings.alarm} consultations en clair en une heure, la dernière pour « {account} »."
         desk.condition(Scope.BOX, CONDITION, ALARM, text)
 
 
