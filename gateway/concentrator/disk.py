@@ -1,7 +1,7 @@
 """The receiving end's disk when it takes no more: who is told, and how.
 
-Rules.  A partner is told by a diagnostic that lets it try again, and keeps what it has; people by the journal at once
-and by an alarm, one a day, as soon as the store has room for it.  All of it happens in the event loop's thread.
+Rules.  A partner is told by a diagnostic that lets it try again, and keeps what it has; people by the log at once, and
+by an alarm, one a day, as soon as the store has room for it.  All of it happens in the event loop's thread.
 It waits for nothing and clears nothing away: that is the worker's.
 """
 
@@ -28,7 +28,7 @@ class OctDiskFull(DiskFull):
 
 
 class Disk:
-    """What is said of it, on the store of who asks."""
+    """What is said of it; ``store`` is the event loop's own, ``log`` writes to the journal of the system."""
 
     def __init__(self, store: Store, clock: Callable[[], datetime], log: Callable[[DiskFull], None]) -> None:
         self._store, self._clock, self._log = store, clock, log
@@ -65,7 +65,7 @@ class Disk:
 
     @contextmanager
     def refusing(self, code: str = "2.219") -> Iterator[None]:
-        """The same, as the diagnostic of this moment that tells a partner: 2.219 in the data (facts, section 9)."""
+        """The same, as the diagnostic that tells a partner at that moment: 2.219 (file space used up) with data."""
         try:
             with self.room():
                 yield

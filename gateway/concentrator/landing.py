@@ -7,7 +7,7 @@ instant, it is recorded once.  A copy that is not what its name says is taken al
 seal decides, and the receipt tells the sender.  Returns are laid out when the sender asks, and are delivered
 when it says that it has them, never because they are gone; those sealed to a key out of force are taken
 away.  What was left half done is swept by its age here (ctime), which the sender cannot set.  It limits no
-sender's disk space: that is the file system's quota.
+sender's disk space: that is the file system's quota, and who has used it up holds up nobody else.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Landing:
             return False
         if info.st_size > shutil.disk_usage(self._settings.spool).free:
             self._alarm(
-                sender, name, OctDiskFull.CODE, "Le disque n'a pas la place d'un fichier déposé par SFTP : il attend."
+                sender, name, OctDiskFull.CODE, "Pas de place sur le disque pour ce fichier déposé : il attend."
             )
             return False
         return True
@@ -160,8 +160,7 @@ class Landing:
             _clear(self._returns[sender], name)
 
     def _answer(self, sender: str, door: Door, recipients: Sequence[str]) -> None:
-        """Lay out what is undelivered, if the sender asks; the demand goes last, and stays while its room is full: that
-        is a sender's own affair, and stops no other."""
+        """Lay out what is undelivered, if the sender asks; the demand goes last, not while they find no room."""
         if DEMAND not in door.names():
             return
         at = self._clock()
@@ -170,9 +169,7 @@ class Landing:
                 if not door.has(row["name"]):
                     self._lay_out(door, row["name"], self._settings.returns / row["file"])
         except DiskFull:
-            text = (
-                "Il n'y a plus de place pour les retours dans le répertoire SFTP de ce correspondant : ils attendent."
-            )
+            text = "Plus de place pour les retours dans le répertoire SFTP de ce correspondant : ils attendent."
             self._alarm(sender, f"{RETURNS} {iso(at)[:10]}", "OCT-021", text)
         else:
             _clear(door, DEMAND)

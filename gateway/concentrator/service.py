@@ -56,19 +56,27 @@ async def _receive(runtime: Runtime, settings: ConcentratorSettings) -> None:
         if settings.enrolment.enabled:
             publish(settings, settled, utc_now())
         listener = _listener(runtime, settings)
-        write_port(settings.directory, listener.getsockname()[1])
         disk = Disk(incoming, utc_now, runtime.log_full)
         worker = Worker(settings, settled, keys, trust)
         reception = Reception(settings, incoming, disk, trust, utc_now, worker.arrived.set)
-        runtime.log("info", f"à l'écoute sur {settings.host}:{listener.getsockname()[1]}")
-        runtime.ready()
         async with asyncio.TaskGroup() as group:
             group.create_task(worker.run(runtime, disk))  # first: it sweeps before anybody is let in
-            group.create_task(serve([listener], reception, _offer(settings), context, runtime.stop))
+            group.create_task(_serve(runtime, settings, listener, reception, context))
             if settings.enrolment.enabled:
                 group.create_task(_enrol(runtime, settings, keys, trust, disk))
             await runtime.stop.wait()
             worker.arrived.set()
+
+
+async def _serve(
+    runtime: Runtime, settings: ConcentratorSettings, listener: socket.socket, reception: Reception,
+    context: ssl.SSLContext,
+) -> None:  # fmt: skip
+    port = listener.getsockname()[1]
+    write_port(settings.directory, port)
+    runtime.log("info", f"à l'écoute sur {settings.host}:{port}")
+    runtime.ready()
+    await serve([listener], reception, _offer(settings), context, runtime.stop)
 
 
 async def _enrol(

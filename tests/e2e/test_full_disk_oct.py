@@ -20,7 +20,7 @@ from stage_root import stage_root
 
 from gateway.__main__ import LATER, UNAVAILABLE
 
-SIZE = 8 << 20
+SIZE = 16 << 20
 KB = 1 << 10
 REFUSED = {"PES-2.201", "PES-2.219", "PES-3.322"}
 """What a box may be told, by what it was about."""
@@ -110,13 +110,13 @@ def _check_store(full: Full) -> None:
 
 def test_a_full_disk_of_the_oct_is_said_and_waited_for() -> None:
     with at_work(enrolled=False) as full:
-        _run(full, (0, 330 * KB))
+        _run(full, (0, 40 * KB, 380 * KB))
 
 
 @pytest.mark.long
 def test_it_may_get_full_anywhere() -> None:
     with at_work(enrolled=False) as full:
-        _run(full, tuple(leave * KB for leave in (0, 4, 12, 24, 40, 60, 330, 345, 360, 380, 420)))
+        _run(full, tuple(leave * KB for leave in (0, 8, 24, 40, 60, 330, 345, 360, 380, 400, 420)))
 
 
 def test_a_box_is_enrolled_once_there_is_room() -> None:
