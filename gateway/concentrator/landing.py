@@ -130,9 +130,7 @@ class Landing:
             self._alarm(sender, name, "OCT-010", "Fichier déposé par SFTP trop grand : il n'est pas pris.")
             return False
         if info.st_size > shutil.disk_usage(self._settings.spool).free:
-            self._alarm(
-                sender, name, OctDiskFull.CODE, "Pas de place sur le disque pour ce fichier déposé : il attend."
-            )
+            self._alarm(sender, name, OctDiskFull.CODE, "Pas de place pour ce fichier déposé par SFTP : il attend.")
             return False
         return True
 

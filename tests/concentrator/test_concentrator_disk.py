@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -11,10 +14,11 @@ from pathlib import Path
 
 import pytest
 from concentrator_bench import BOX, PASSWORD, Bench, b2, make_bench
-from concentrator_process import Box, running
+from concentrator_process import Box, Process, running
 from development_pki import Pki
 from small_disk import SmallDisk, small_disk
 
+from gateway.__main__ import LATER
 from gateway.concentrator.disk import OctDiskFull
 from gateway.concentrator.keys import Trust, load_trust
 from gateway.concentrator.numbers import Numbers
@@ -179,18 +183,19 @@ def test_the_words_come_through(full: Full) -> None:
     assert heard.text.count("PeSIT") == 1
 
 
-def test_a_file_given_up_leaves_its_room_and_nothing_else_fails(full: Full) -> None:
+@pytest.mark.parametrize("content", [b"", BYTES])
+def test_a_file_given_up_leaves_its_room_and_nothing_else_fails(content: bytes, full: Full) -> None:
+    """Without any content it leaves none in which its row could be forgotten."""
     incoming = full.incoming()
-    incoming.write(BYTES, True)
-    incoming.sync(SyncPoint(1, len(BYTES), 1))
+    incoming.write(content, True)
+    incoming.sync(SyncPoint(1, len(content), 1))
     full.disk.fill()
-    with pytest.raises(Trouble):
-        incoming.write(bytes(2 << 20), True)
     incoming.abandon(diagnostics.trouble("2.216"), keep=False)
     assert list(full.bench.settings.spool.iterdir()) == []
+    assert bool(full.store.receiving()) == bool(full.bench.said) == (not content)
     full.disk.empty()
     again = full.incoming(restart=bool(full.store.receiving()))
-    assert again.position() == SyncPoint()
+    assert again.position().offset == 0
     again.write(BYTES, True)
     again.end(len(BYTES), 1)
 
@@ -266,6 +271,19 @@ def test_a_transfer_that_a_full_disk_broke_goes_on_from_its_point(full: Full) ->
         moved = asyncio.run(box.send(sealed, "f9.1.s1", 9, points[-1]))
         assert moved == len(sealed) - points[-1].offset
         assert process.running
+
+
+def test_one_that_cannot_begin_says_so_in_one_line_and_leaves_the_rest_to_systemd(full: Full) -> None:
+    full.store.close()
+    process = Process(full.bench)
+    full.disk.fill()
+    command = [sys.executable, "-m", "gateway", "run", "concentrator", "--config", str(process.config)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == LATER
+    assert [line.split()[2] for line in done.stderr.splitlines()] == ["OCT-020"]
+    full.disk.empty()
+    process.start()
+    assert process.end(signal.SIGTERM) == 0
 
 
 # -- by SFTP

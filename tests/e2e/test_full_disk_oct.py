@@ -114,6 +114,7 @@ def test_a_full_disk_of_the_oct_is_said_and_waited_for() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)  # eleven times the round of above
 def test_it_may_get_full_anywhere() -> None:
     with at_work(enrolled=False) as full:
         _run(full, tuple(leave * KB for leave in (0, 8, 24, 40, 60, 330, 345, 360, 380, 400, 420)))
