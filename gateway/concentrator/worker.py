@@ -33,9 +33,7 @@ SWEEP_EVERY = timedelta(days=1)
 class Worker:
     """The worker's parts, and its days; ``arrived`` wakes it."""
 
-    def __init__(
-        self, settings: ConcentratorSettings, store: Store, keys: Keys, trust: Callable[[], Trust]
-    ) -> None:  # fmt: skip
+    def __init__(self, settings: ConcentratorSettings, store: Store, keys: Keys, trust: Callable[[], Trust]) -> None:
         """``store`` is its own; Refused OCT-001, OCT-008 (scope box) where the settings cannot be followed."""
         self.arrived = asyncio.Event()
         self._settings, self._store = settings, store
