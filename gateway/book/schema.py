@@ -7,6 +7,8 @@ previous version of the program can still open the book.  ``user_version`` count
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.errors import Refused, Scope
@@ -333,6 +335,19 @@ def open_durable(path: Path, migrations: tuple[str, ...], *, one_thread: bool = 
     connection.execute("PRAGMA busy_timeout=10000")
     migrate(connection, migrations)
     return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """One commit; an exception inside, or one of the commit's own, leaves the database as it was."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk may have ended it already
+            connection.execute("ROLLBACK")
+        raise
 
 
 def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...]) -> None:

@@ -17,10 +17,12 @@ from typing import Any
 
 from gateway.book.moves import utc_now
 from gateway.commands import concentrator_boxes
+from gateway.concentrator.disk import OctDiskFull
 from gateway.concentrator.schema import open_reading
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
 from gateway.concentrator.witness import forget
+from gateway.disk import room
 from gateway.errors import Deferred, Scope
 from gateway.formats.words import plural
 from gateway.link.passwords import password_hash
@@ -82,7 +84,7 @@ def accept_journal(arguments: argparse.Namespace) -> int:
     path = arguments.directory / "concentrator.db"
     if not path.exists():
         raise Deferred("OCT-007", f"Aucun concentrateur n'a encore tourné dans {arguments.directory}.", Scope.BOX)
-    with closing(Store(path)) as store, store.transaction() as connection:
+    with room(OctDiskFull), closing(Store(path)) as store, store.transaction() as connection:
         done = forget(connection, arguments.sender, arguments.why, utc_now())
     print(f"{arguments.sender} : {plural(done, 'tête')} de journal oubliées.")
     return 0
@@ -93,7 +95,7 @@ def redeliver(arguments: argparse.Namespace) -> int:
     settings = ConcentratorSettings(directory=arguments.directory)
     if not settings.database.exists():
         raise Deferred("OCT-007", f"Aucun concentrateur n'a encore tourné dans {arguments.directory}.", Scope.BOX)
-    with closing(Store(settings.database)) as store:
+    with room(OctDiskFull), closing(Store(settings.database)) as store:
         done = store.redeliver(arguments.sender, arguments.since, [file.name for file in settings.returns.iterdir()])
     print(f"{arguments.sender} : {plural(done, 'retour sera remis', 'retours seront remis')} de nouveau.")
     return 0

@@ -19,11 +19,13 @@ from typing import Any
 from gateway.book.moves import iso, utc_now
 from gateway.commands.sections import DEFAULT, SECTIONS
 from gateway.concentrator.boxes import MOST_TRIES, Boxes, MandateRow
+from gateway.concentrator.disk import OctDiskFull
 from gateway.concentrator.keys import load_trust
 from gateway.concentrator.publishing import publish
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
 from gateway.config import read_document, read_section
+from gateway.disk import room
 from gateway.envelope.box_keys import BY_NAME
 from gateway.errors import Refused, Scope
 from gateway.formats.codes import RANDOM_BYTES, proof_key, read_code, write_code
@@ -66,7 +68,7 @@ def _store(arguments: argparse.Namespace) -> Iterator[tuple[ConcentratorSettings
         text = "Ce concentrateur n'enrôle pas de boîtiers : réglage [concentrator.enrolment] enabled."
         raise Refused("ENR-011", text, Scope.BOX)
     settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with closing(Store(settings.database)) as store:
+    with room(OctDiskFull), closing(Store(settings.database)) as store:
         yield settings, store
 
 

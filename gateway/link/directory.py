@@ -9,7 +9,6 @@ Everything of ours lies in ``.pesit`` inside the directory. It prints nothing: w
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -18,14 +17,14 @@ import shutil
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from gateway.disk import sync_directory
+from gateway.disk import DiskFull, room, sync_directory
 from gateway.errors import Trouble
 from gateway.link.context import Context
 from gateway.link.held import Held
@@ -75,10 +74,12 @@ def harmless(name: str) -> str:
 def on_disk() -> Iterator[None]:
     """What the disk refuses, as the diagnostic that tells a partner: 2.219 no room, 2.213 anything else."""
     try:
-        yield
+        with room():
+            yield
+    except DiskFull as full:
+        raise diagnostics.trouble("2.219") from full
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise diagnostics.trouble("2.219" if full else "2.213", error.strerror or "") from error
+        raise diagnostics.trouble("2.213", error.strerror or "") from error
 
 
 class Directory:
@@ -338,14 +339,6 @@ class Incoming(Held):
             self._part.unlink(missing_ok=True)
             self._context.drop()
         self.close()
-
-    def close(self) -> None:
-        """Let go of the file: nothing more is written by this line."""
-        if self._file is not None:
-            with suppress(OSError):
-                self._file.close()
-            self._file = None
-        self._over = True
 
 
 class Repeated:

@@ -7,6 +7,7 @@ line took the transfer over.  Where a file begins, and what letting go brings ab
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import IO
 
 from gateway.errors import Trouble
@@ -37,6 +38,15 @@ class Held:
         file.flush()
         os.fsync(file.fileno())
         return file.tell()
+
+    def close(self) -> None:
+        """Let go of the file for good; what was written and not forced may be lost, since nobody was told that it is
+        here."""
+        self._over = True
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+            self._file = None
 
 
 def _taken_over() -> Trouble:

@@ -69,17 +69,25 @@ class Runtime:
         with suppress(BrokenPipeError):
             os.write(1, f"<{STDOUT_PRIORITY[level]}>{self.name}: {text}\n".encode())
 
+    def log_full(self, full: DiskFull) -> None:
+        """One line for the journal about a full disk, and no other for an hour."""
+        if time.monotonic() >= self._full_said + FULL_SAID_S:
+            self._full_said = time.monotonic()
+            self.log("error", f"{full.code} {full.text}")
+
     @asynccontextmanager
-    async def outlast(self, tell: Callable[[DiskFull], None] = lambda full: None) -> AsyncIterator[None]:
-        """A turn of a loop that a full disk may cut short: it is told, and waited for; the next turn tries again."""
+    async def outlast(
+        self, tell: Callable[[DiskFull], None] = lambda full: None, full: type[DiskFull] = DiskFull
+    ) -> AsyncIterator[None]:
+        """A turn of a loop that a full disk may cut short: it is told, and waited for; the next turn tries again.
+
+        ``full`` is as for ``room``."""
         try:
-            with room():
+            with room(full):
                 yield
-        except DiskFull as full:
-            if time.monotonic() >= self._full_said + FULL_SAID_S:
-                self._full_said = time.monotonic()
-                self.log("error", f"{full.code} {full.text}")
-            tell(full)
+        except DiskFull as met:
+            self.log_full(met)
+            tell(met)
             self.alive()
             await self.pause(FULL_PAUSE_S)
 

@@ -24,9 +24,9 @@ from gateway.concentrator.landing import Landing
 from gateway.concentrator.publishing import publish
 from gateway.concentrator.reception import Reception
 from gateway.concentrator.resealing import Resealing
-from gateway.concentrator.service import sweep
 from gateway.concentrator.settings import PartnerAccess
 from gateway.concentrator.store import Store, number_of
+from gateway.concentrator.worker import sweep
 from gateway.envelope.algorithms import PrivateKey
 from gateway.envelope.seal import Opened
 from gateway.errors import Refused
@@ -93,7 +93,7 @@ def test_what_waits_is_sealed_to_the_new_certificate_as_it_was_signed(waiting: B
 def test_until_then_nobody_gets_it(waiting: Bench, opened: Store) -> None:
     changed = other(waiting)
     partner = changed.settings.partners[0]
-    reception = Reception(changed.settings, opened, lambda: pytest.fail("no trust is asked"), changed.clock, print)
+    reception = changed.reception(opened, lambda: pytest.fail("no trust is asked"))
     assert reception.select(partner, ASKED, False) is None
     work(changed.resealing(opened))
     offered = reception.select(partner, ASKED, False)
@@ -214,7 +214,7 @@ def landed(waiting: Bench, tmp_path: Path) -> Bench:
 def laid_out(bench: Bench, store: Store) -> Path:
     room = Path(bench.settings.partners[0].landing) / RETURNS
     (room / DEMAND).touch()
-    Landing(bench.settings, store, bench.clock).look()
+    bench.landing(store).look()
     return room
 
 

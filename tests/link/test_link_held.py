@@ -19,19 +19,13 @@ class Receiver(Held):
         self._own().write(data)
         return self._force()
 
-    def end(self) -> None:
-        self._over = True
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
 
 def test_what_is_forced_is_in_the_file_and_its_place_is_told(tmp_path: Path) -> None:
     receiver = Receiver()
     receiver.begin(tmp_path / "file")
     assert receiver.write(b"12345") == 5
     assert (tmp_path / "file").read_bytes() == b"12345"
-    receiver.end()
+    receiver.close()
 
 
 def test_who_does_not_hold_the_file_is_told_so(tmp_path: Path) -> None:
@@ -39,8 +33,17 @@ def test_who_does_not_hold_the_file_is_told_so(tmp_path: Path) -> None:
     with pytest.raises(Trouble, match="autre liaison"):
         receiver.write(b"before it began")
     receiver.begin(tmp_path / "file")
-    receiver.end()
+    receiver.close()
     with pytest.raises(Trouble, match="autre liaison"):
         receiver.write(b"after it let go")
     with pytest.raises(Trouble, match="autre liaison"):
         receiver.begin(tmp_path / "file")
+
+
+def test_letting_go_on_a_full_disk_loses_only_what_was_not_forced() -> None:
+    receiver = Receiver()
+    receiver.begin(Path("/dev/full"))
+    receiver._own().write(b"never acknowledged")
+    receiver.close()
+    with pytest.raises(Trouble, match="autre liaison"):
+        receiver.write(b"x")
