@@ -6,7 +6,7 @@ import dataclasses
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -63,8 +63,7 @@ def another_key(bench: KeeperBench) -> None:
 @pytest.fixture
 def other(pki: Pki, tmp_path: Path) -> Iterator[Filed]:
     """The journal of another box, with its own name and key."""
-    bench = KeeperBench(tmp_path / "other", pki)
-    bench.now += AN_HOUR
+    bench = KeeperBench(tmp_path / "other", pki, datetime.now(UTC) + AN_HOUR)
     bench.desk.paths = dataclasses.replace(bench.desk.paths, box_id="box-0002")
     another_key(bench)
     witness = Oct(bench, make_oct(pki, tmp_path / "its-oct"))
@@ -95,8 +94,7 @@ def test_a_journal_signed_by_the_key_of_another_box_is_found_by_the_octs_receipt
 ) -> None:
     """Under our name by somebody else's box-sign: here nobody knows whose key it is, but it is named."""
     receipt = filed.open().execute("SELECT der FROM proofs WHERE kind = 'receipt'").fetchone()["der"]
-    bench = KeeperBench(tmp_path / "forger", pki)
-    bench.now += AN_HOUR
+    bench = KeeperBench(tmp_path / "forger", pki, datetime.now(UTC) + AN_HOUR)
     another_key(bench)
     witness = Oct(bench, make_oct(pki, tmp_path / "its-oct"))
     made = ours(make_filed(bench, witness, pki))
