@@ -24,7 +24,6 @@ from gateway.journal.chain import EVIDENCE
 from gateway.journal.segment import PROOFS
 from gateway.services.keeper.audit import prepare
 
-
 AN_HOUR = timedelta(hours=1)
 """What is written at the same second is the very same journal."""
 
