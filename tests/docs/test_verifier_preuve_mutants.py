@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from der_mutation import mutant, read
+from der_mutation import Node, mutant, read
 from evidence_bench import EvidenceBench
+
+from gateway.envelope import der
 
 USES = {"signature": "signer", "journal": "journal", "presence": "présence", "recu-1": "OCT", "arl-1": "OCT"}
 
@@ -30,7 +32,7 @@ def opened(functions: dict[str, Any], bench: EvidenceBench, files: Files) -> Ite
             leaf, said, content = _quietly(functions, name, USES[name], moment, contents)
         except (SystemExit, ValueError, IndexError, KeyError, TypeError):
             return None
-        return leaf.data, said, content
+        return (leaf.data, said, content) if content else None  # without one there is no JSON to be read from it
 
     yield found
     del functions["files"], functions["root"]
@@ -48,9 +50,17 @@ def _quietly(functions: dict[str, Any], *words: Any) -> Any:
             del functions["looked_at"][1:]
 
 
+def bare(signed: bytes) -> Node:
+    """A SignedData without the certificates inside, which the checker does not read: it has them beside."""
+    root = read(signed)
+    data = root.children[1].children[0]
+    data.children = [one for one in data.children if one.tag != der.context(0)]
+    return root
+
+
 def compare(opened: Any, files: Files, count: int) -> Counter[str]:
     names = list(USES)
-    trees = {name: read(files[f"{name}.cms"]) for name in names}
+    trees = {name: bare(files[f"{name}.cms"]) for name in names}
     sound = {name: opened(name, {}) for name in names}
     assert all(sound.values())
     became = Counter[str]()
@@ -64,7 +74,7 @@ def compare(opened: Any, files: Files, count: int) -> Counter[str]:
 
 
 def test_a_piece_says_what_was_signed_or_nothing(opened: Any, files: Files) -> None:
-    """Some of what nobody signed, the certificates inside above all, is not looked at, and changes nothing."""
+    """Some of what nobody signed, as the names of algorithms, is not looked at, and changes nothing."""
     became = compare(opened, files, 200)
     assert len(became) == 2 * len(USES) and all(count > 2 for count in became.values()), became
 
