@@ -38,6 +38,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     verify.add_argument("--crl", type=Path, nargs="+", default=[], metavar="LISTE", help="listes de révocation")
     verify.add_argument("--tsa", type=Path, nargs="+", default=[], metavar="CERTIFICATS", help="autorité d'horodatage")
     verify.add_argument("--receipts", type=Path, nargs="+", default=[], metavar="REÇU", help="reçus signés par l'OCT")
+    verify.add_argument("--box", default="", metavar="ID", help="la passerelle dont ce doit être le journal")
     verify.set_defaults(act=verify_journal)
     show = common(verbs.add_parser("show", help="les lignes d'une chaîne"))
     show.add_argument("--chain", choices=CHAINS, default=EVIDENCE)
@@ -83,6 +84,7 @@ def _verify_copy(arguments: argparse.Namespace) -> dict[str, Any]:
         _certificates(arguments.chain),
         lists=tuple(one for path in arguments.crl for one in load_lists(_read(path))),
         tsa=_certificates(arguments.tsa),
+        box=arguments.box,
     )
     receipts = [_read(path) for path in arguments.receipts]
     return inspect(arguments.directory, authority, datetime.now(UTC), receipts=receipts).to_json()
@@ -100,6 +102,9 @@ def _read(path: Path) -> bytes:
 
 
 def _print_verification(told: dict[str, Any]) -> None:
+    print(f"Journal de la passerelle {printable(told['box']) or 'inconnue'}, points de contrôle signés par :")
+    for signer in told["signers"]:
+        print(f"  {printable(signer)}")
     for chain, rows in told["rows"].items():
         signed = told["signed_to"][chain]
         print(f"Chaîne {chain} ({CHAIN_WORDS[chain]}) : {plural(rows, 'ligne')}, signées jusqu'à la ligne {signed}.")

@@ -56,6 +56,11 @@ def test_a_copy_is_verified_with_the_root_alone(practice: KeeperBench, tmp_path:
     told = json.loads(gateway("verify", "--json", "--directory", folder, "--trust", root).stdout)
     assert (told["findings"], told["checkpoints"]) == ([], 2)
     assert told["rows"] == told["signed_to"]
+    assert "Journal de la passerelle box-0001" in done.stdout
+    signer = hashlib.sha256(pki.certificate("box-sign")).hexdigest()
+    assert [one.endswith(f", SHA-256 {signer}") for one in told["signers"]] == [True]
+    another = gateway("verify", "--directory", folder, "--trust", root, "--box", "box-0002")
+    assert another.returncode == 65 and "pas de ce journal" in another.stdout
     listed = gateway("verify", "--directory", folder, "--trust", root, "--crl", pki.directory / "crl/all.pem")
     assert listed.returncode == 0
 

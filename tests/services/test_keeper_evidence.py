@@ -18,7 +18,7 @@ from development_pki import Pki
 from evidence_bench import EvidenceBench, checked, complaint, rows_of, write_zip, x509_of
 from keeper_bench import KeeperBench
 from local_tsa import LocalTsa
-from samples import EMITTER
+from samples import EMITTER, nir
 from stage import DOCTOR
 
 from gateway.book.proofs import Proofs
@@ -88,7 +88,30 @@ def test_rows_are_under_the_largest_head_that_was_countersigned(
     assert "recu-12 : dit « integrated »" in said
 
 
+def test_a_return_that_names_somebody_is_not_kept_and_not_missed(bench: EvidenceBench, tmp_path: Path) -> None:
+    """Its row names no piece of it: what stays is sealed."""
+    key = bench.keeper.sealed("a.b2")
+    bench.receipt(key, "refused", bench.size(), code="B2-001", text=f"L'assuré {nir(42)} est inconnu.")
+    bench.receipt(key, "integrated", bench.size())
+    files = bench.evidence(key)
+    assert sum('"kind":"receipt"' in str(row["text"]) for row in rows_of(files)) == 2 and "recu-2.cms" not in files
+    told(bench, files, tmp_path)
+
+
 # ---------------------------------------------------------------- who signed
+
+
+def test_a_signature_that_was_withdrawn_is_in_force_no_more(bench: EvidenceBench, tmp_path: Path) -> None:
+    """Nobody signed again: there is a card's signature, and the journal says what became of it."""
+    key = bench.keeper.checked("a.b2", EMITTER)
+    bench.keeper.sign(key)
+    bench.keeper.turn()
+    before = bench.evidence(key)
+    bench.keeper.revoke(f"practitioners/{DOCTOR}/sig")
+    assert bench.keeper.row(key)["state"] == "CHECKED"
+    done = checked(write_zip(tmp_path / "preuve.zip", bench.evidence(key)), bench.root)
+    assert complaint(done) == "journal.json : cette carte a signé, en dernier"
+    told(bench, before, tmp_path)
 
 
 def second_authority(bench: EvidenceBench) -> dict[str, Any]:
@@ -153,7 +176,7 @@ def test_each_signer_stands_under_his_own_authority(
     expected = made["authority"].public_bytes(Encoding.DER)
     for name in ("signature", "presence"):
         assert x509_of(files[f"{name}.pem"])[1] == expected
-    assert "émis par « OCT-GATEWAY TEST AC Professionnels 2 »" in told(bench, files, tmp_path)
+    assert "AC Professionnels 2 » émis par « OCT-GATEWAY TEST Racine »" in told(bench, files, tmp_path)
 
 
 # ---------------------------------------------------------------- the checkpoint and its stamp
