@@ -11,17 +11,16 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from gateway.commands.parser import Parser
 from gateway.errors import Deferred, Refused, Scope
 
-USAGE, REFUSED, UNAVAILABLE, LATER = 64, 65, 69, 75
+REFUSED, UNAVAILABLE, LATER = 65, 69, 75
 
 PRACTICE = (
     "status", "fichiers", "lots", "factures", "show", "submit", "resend", "hold", "release", "returns",
 )  # fmt: skip
 
 FAMILIES = {
-    "run": "run",
-    "dev": "run",
     **dict.fromkeys(PRACTICE, "practice"),
     "mandates": "mandates",
     "journal": "journal",
@@ -40,23 +39,17 @@ FAMILIES = {
     "config": "configuration",
     "backup": "backup",
     "restore": "backup",
+    "run": "run",
+    "dev": "run",
 }
-"""First word → module of ``gateway.commands``."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse, with the exit code of sysexits for a usage error."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}\n")
+"""First word → module of ``gateway.commands``, in the order of the help."""
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    parser = _Parser(prog="gateway", description="Passerelle de télétransmission d'un cabinet vers son OCT.")
-    subparsers = parser.add_subparsers(required=True, metavar="COMMANDE", parser_class=_Parser)
-    wanted = {FAMILIES[words[0]]} if words and words[0] in FAMILIES else set(FAMILIES.values())
-    for module in sorted(wanted):
+    parser = Parser(prog="gateway", description="Passerelle de télétransmission d'un cabinet vers son OCT.")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMANDE", parser_class=Parser)
+    wanted = [FAMILIES[words[0]]] if words and words[0] in FAMILIES else dict.fromkeys(FAMILIES.values())
+    for module in wanted:
         importlib.import_module(f"gateway.commands.{module}").register(subparsers)
     return parser
 

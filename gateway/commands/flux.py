@@ -37,14 +37,16 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add ``flux show`` and ``flux check``; each sets ``act``, which takes the arguments and gives the exit
     code."""
     parser = subparsers.add_parser("flux", help="lire et contrôler un fichier B2 ou NOEMIE")
-    actions = parser.add_subparsers(dest="action", required=True)
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
     show = actions.add_parser("show", help="montrer les lots et factures d'un fichier, ou un retour")
     show.add_argument("--reveal", action="store_true", help="montrer les NIR en clair")
     check = actions.add_parser("check", help="contrôler un fichier ; code 65 si un constat bloque")
     for action, act in ((show, show_file), (check, check_file)):
-        action.add_argument("file", metavar="FICHIER", type=Path)
-        action.add_argument("--profile", choices=b2.PROFILES, default=b2.PROFILES[0])
-        action.add_argument("--json", action="store_true", help="écrire du JSON")
+        action.add_argument("file", metavar="FICHIER", type=Path, help="B2, NOEMIE ou document numérisé")
+        action.add_argument(
+            "--profile", choices=b2.PROFILES, default=b2.PROFILES[0], help="contrôles en plus (docs/flux.md)"
+        )
+        action.add_argument("--json", action="store_true", help="pour un programme")
         action.set_defaults(act=act)
 
 

@@ -23,15 +23,15 @@ REQUEST = "demande d'accès de la personne"
 def register(subparsers: Any) -> None:
     """Add the family."""
     reveal = common(subparsers.add_parser("reveal", help="montrer en clair une facture, en disant pourquoi"))
-    reveal.add_argument("id", nargs="?", default="")
+    reveal.add_argument("id", nargs="?", default="", metavar="ID", help="le fichier, ou le début de son identifiant")
     reveal.add_argument("--lot", type=int, default=0, metavar="N", help="rang du lot dans le fichier")
     reveal.add_argument("--facture", type=int, default=0, metavar="N", help="rang de la facture dans le lot")
     reason(reveal)
     reveal.add_argument("--alarm-seen", action="store_true", help="l'alarme de consultation a été vue")
     reveal.set_defaults(act=show_facture)
     accesses = common(subparsers.add_parser("accesses", help="qui a vu quoi, d'après le journal des accès"))
-    accesses.add_argument("--account", default="", metavar="COMPTE")
-    accesses.add_argument("--since", default="", metavar="AAAA-MM-JJ")
+    accesses.add_argument("--account", default="", metavar="COMPTE", help="celles de ce compte")
+    accesses.add_argument("--since", default="", metavar="AAAA-MM-JJ", help="depuis ce jour")
     reason(accesses)
     accesses.set_defaults(act=list_accesses)
     export = common(subparsers.add_parser("export", help="tout ce que la passerelle sait d'une personne"))

@@ -47,13 +47,13 @@ def register(subparsers: Any) -> None:
     security = common(
         family.add_parser("security", help="le rapport de sécurité de la passerelle, sans donnée nominative")
     )
-    security.add_argument("out", nargs="?", default="-", metavar="SORTIE")
+    security.add_argument("out", nargs="?", default="-", metavar="SORTIE", help="sinon la sortie standard")
     security.set_defaults(act=write_security)
 
 
 def write_security(arguments: argparse.Namespace) -> int:
     """Gather and write."""
-    text = render(gather(arguments), read_paths(Path(arguments.config)).box_id, utc_now())
+    text = render(gather(arguments), read_paths(arguments.config).box_id, utc_now())
     if arguments.out == "-":
         print(text)
         return 0
@@ -81,9 +81,9 @@ def _line(cells: Sequence[str]) -> str:
 
 def gather(arguments: argparse.Namespace) -> Iterator[Section]:
     """All sections, in the order of the report."""
-    paths, now = read_paths(Path(arguments.config)), utc_now()
+    paths, now = read_paths(arguments.config), utc_now()
     yield _machine(now)
-    yield _algorithms(paths, Path(arguments.config))
+    yield _algorithms(paths, arguments.config)
     yield _certificates(paths, now)
     yield _lists(paths, now)
     yield _keys(paths)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import socket
-from pathlib import Path
 from typing import Any
 
-from gateway.commands.sections import DEFAULT, SERVICES, service
+from gateway.commands.sections import SERVICES, add_config, service
 from gateway.disk import room
 from gateway.errors import Refused, Scope
 from gateway.process.runtime import Runtime, serve
@@ -19,19 +18,21 @@ Subparsers = Any
 def register(subparsers: Subparsers) -> None:
     """Add ``run`` and ``dev``."""
     run = subparsers.add_parser("run", help="un service, comme systemd le démarre")
-    run.add_argument("name", choices=tuple(SERVICES))
-    run.add_argument("--config", default=str(DEFAULT), metavar="FICHIER")
+    run.add_argument("name", choices=tuple(SERVICES), help="le service")
+    add_config(run)
     run.add_argument("--socket", action="append", default=[], metavar="NOM=FD", help="socket héritée")
     run.set_defaults(act=run_one)
     dev = subparsers.add_parser("dev", help="tous les services dans un seul processus")
-    dev.add_argument("--config", default=str(DEFAULT), metavar="FICHIER")
-    dev.add_argument("--without", action="append", default=[], choices=tuple(SERVICES), metavar="NOM")
+    add_config(dev)
+    dev.add_argument(
+        "--without", action="append", default=[], choices=tuple(SERVICES), metavar="NOM", help="sauf lui ; se répète"
+    )
     dev.set_defaults(act=run_all)
 
 
 def run_one(arguments: argparse.Namespace) -> int:
     """One service until it is stopped."""
-    start = service(arguments.name, Path(arguments.config))
+    start = service(arguments.name, arguments.config)
     with room():
         asyncio.run(serve((Runtime(arguments.name, _sockets(arguments.socket)), start)))
     return 0
@@ -39,7 +40,7 @@ def run_one(arguments: argparse.Namespace) -> int:
 
 def run_all(arguments: argparse.Namespace) -> int:
     """Every service in this process; the first to fail ends all."""
-    config = Path(arguments.config)
+    config = arguments.config
     names = [name for name in SERVICES if name not in arguments.without]
 
     services = [(Runtime(name), service(name, config)) for name in names]

@@ -6,6 +6,7 @@ no HTTP server.
 
 from __future__ import annotations
 
+import argparse
 import importlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -35,6 +36,11 @@ SERVICES = {
     "concentrator": "gateway.concentrator.service:run",
 }
 """Each is ``run(runtime, paths, settings)``."""
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """The option of every command that belongs to one installed gateway."""
+    parser.add_argument("--config", type=Path, default=DEFAULT, metavar="FICHIER", help=f"sinon {DEFAULT}")
 
 
 def load(place: str) -> Any:

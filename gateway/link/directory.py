@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gateway.disk import sync_directory
-from gateway.errors import Trouble
+from gateway.errors import Trouble, os_words
 from gateway.link.context import Context
 from gateway.link.held import Held
 from gateway.link.partners import PartnerEntry, Partners
@@ -78,7 +78,7 @@ def on_disk() -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise diagnostics.trouble("2.219" if full else "2.213", error.strerror or "") from error
+        raise diagnostics.trouble("2.219" if full else "2.213", os_words(error)) from error
 
 
 class Directory:
