@@ -31,7 +31,8 @@ from gateway.process.https import Declined, Place, fetch_root, post_request, rea
 from gateway.process.identity import Identity
 from gateway.services.forward.settings import ForwardSettings
 
-SHORTEST_PASSPHRASE = 12
+SHORTEST_PASSPHRASE, LONGEST_PASSPHRASE = 12, 1023
+"""Bytes; the longest that OpenSSL takes."""
 
 PRINTED = """
 Clé de recours du cabinet (marque {mark}). Imprimez ces lignes et gardez-les en lieu sûr, loin de la
@@ -79,6 +80,9 @@ def enrol(arguments: argparse.Namespace) -> int:
         _install(arguments, identity, accepted)
     except PermissionError as trouble:
         text = f"{trouble.filename} ne peut pas être écrit : cette commande est à lancer par root."
+        raise Refused("ENR-060", text, Scope.BOX) from None
+    except FileNotFoundError as trouble:
+        text = f"{trouble.filename} n'existe pas : installez d'abord les unités (systemd-tmpfiles, systemd/README.md)."
         raise Refused("ENR-060", text, Scope.BOX) from None
     if accepted.server != line.server:
         print(f"Attention : [forward] server dit « {line.server} », le concentrateur s'appelle « {accepted.server} ».")
@@ -130,6 +134,9 @@ def _passphrase(arguments: argparse.Namespace) -> bytes:
             raise Refused("ENR-062", "Les deux saisies de la phrase secrète diffèrent.", Scope.BOX)
     if len(typed) < SHORTEST_PASSPHRASE:
         text = f"La phrase secrète de la clé de recours doit avoir {SHORTEST_PASSPHRASE} caractères au moins."
+        raise Refused("ENR-062", text, Scope.BOX)
+    if len(typed) > LONGEST_PASSPHRASE:
+        text = f"La phrase secrète de la clé de recours doit avoir {LONGEST_PASSPHRASE} octets au plus."
         raise Refused("ENR-062", text, Scope.BOX)
     return typed
 

@@ -42,7 +42,7 @@ def register(subparsers: Any) -> None:
     show.add_argument("id", metavar="ID", help="le fichier, ou le début de son identifiant")
     show.set_defaults(act=show_fichier)
     submit = common(subparsers.add_parser("submit", help="remettre un fichier"))
-    submit.add_argument("file", metavar="FICHIER", help="B2 ou document numérisé")
+    submit.add_argument("file", type=Path, metavar="FICHIER", help="B2 ou document numérisé")
     submit.set_defaults(act=submit_file)
     for op, words in (("resend", "renvoyer"), ("hold", "retenir"), ("release", "libérer")):
         told = f"{words} un fichier ; la raison reste au journal de preuve : n'y nommez personne"
@@ -175,7 +175,7 @@ def submit_file(arguments: argparse.Namespace) -> int:
     """Hand a file over; says the fichier's id and its present word."""
     from gateway.services.intake import IntakeSettings
 
-    path = Path(arguments.file)
+    path: Path = arguments.file
     document = read_document(arguments.config, SECTIONS)
     settings: IntakeSettings = read_section(IntakeSettings, document.get("intake", {}), "[intake]")
     connection = http.client.HTTPConnection(settings.host, settings.port, timeout=120)

@@ -53,13 +53,17 @@ def register(subparsers: Any) -> None:
 
 def write_security(arguments: argparse.Namespace) -> int:
     """Gather and write."""
-    text = render(gather(arguments), read_paths(arguments.config).box_id, utc_now())
+    paths = read_paths(arguments.config)
     if arguments.out == "-":
-        print(text)
+        print(render(gather(arguments), paths.box_id, utc_now()))
         return 0
     path = Path(arguments.out)
-    with create(path) as out:
-        out.write(text)
+    with create(path) as out:  # before all is gathered, which takes seconds
+        try:
+            out.write(render(gather(arguments), paths.box_id, utc_now()))
+        except BaseException:
+            path.unlink()
+            raise
     print(path)
     return 0
 
@@ -164,7 +168,7 @@ def _tls(paths: Paths, config: Path) -> Iterator[tuple[str, str]]:
     settings = read_settings("forward", config)
     try:
         context = client_context(paths, settings)
-    except OSError:
+    except (OSError, Trouble):
         yield "liaison (TLS)", f"{UNKNOWN} : ses certificats ou sa clé ne sont pas lisibles d'ici"
         return
     ciphers = [str(cipher["name"]) for cipher in context.get_ciphers()]

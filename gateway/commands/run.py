@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import socket
+from pathlib import Path
 from typing import Any
 
-from gateway.commands.sections import SERVICES, add_config, service
+from gateway.commands.sections import SERVICES, add_config, read_paths, service
 from gateway.disk import room
 from gateway.errors import Refused, Scope
 from gateway.process.runtime import Runtime, serve
 
 Subparsers = Any
+
+WITH_DOORS = frozenset({"intake", "keeper", "forward"})
 
 
 def register(subparsers: Subparsers) -> None:
@@ -32,6 +35,7 @@ def register(subparsers: Subparsers) -> None:
 
 def run_one(arguments: argparse.Namespace) -> int:
     """One service until it is stopped."""
+    _refuse_bare(arguments.config, arguments.name)
     start = service(arguments.name, arguments.config)
     with room():
         asyncio.run(serve((Runtime(arguments.name, _sockets(arguments.socket)), start)))
@@ -42,11 +46,19 @@ def run_all(arguments: argparse.Namespace) -> int:
     """Every service in this process; the first to fail ends all."""
     config = arguments.config
     names = [name for name in SERVICES if name not in arguments.without]
-
+    _refuse_bare(config, *names)
     services = [(Runtime(name), service(name, config)) for name in names]
     with room():
         asyncio.run(serve(*services))
     return 0
+
+
+def _refuse_bare(config: Path, *names: str) -> None:
+    """Refused where the doors were never made: a service makes none, since each belongs to another."""
+    doors = read_paths(config).state / "doors"
+    if not doors.is_dir() and any(name in WITH_DOORS for name in names):
+        text = f"{doors} n'existe pas : systemd-tmpfiles --create gateway.conf (systemd/README.md)."
+        raise Refused("BOX-007", text, Scope.BOX)
 
 
 def _sockets(given: list[str]) -> dict[str, socket.socket]:
