@@ -19,7 +19,7 @@ from gateway.book import backup
 from gateway.book.doors import Door
 from gateway.book.moves import iso
 from gateway.book.restore import Place, restore
-from gateway.commands.sections import add_config, read_paths
+from gateway.commands.sections import add_config, installed
 from gateway.commands.terminal import ask_secret
 from gateway.config import Paths
 from gateway.disk import LOCK, lock, sync_directory
@@ -60,7 +60,7 @@ def register(subparsers: Any) -> None:
 
 def save(arguments: argparse.Namespace) -> int:
     """Write a backup under its final name only when it is whole and durable."""
-    paths, now = read_paths(arguments.config), datetime.now(UTC)
+    paths, now = installed(arguments.config), datetime.now(UTC)
     target: Path = arguments.target
     if target.is_dir():
         target /= f"{paths.box_id}-{now:%Y%m%d-%H%M%S}.sauvegarde"
@@ -128,7 +128,7 @@ def _last_transfer(paths: Paths) -> int:
 
 def take_up(arguments: argparse.Namespace) -> int:
     """Make this box out of a backup."""
-    paths = read_paths(arguments.config)
+    paths = installed(arguments.config)
     trust = paths.trust
     present = {name: read_certificate(trust / f"{name}.pem") for name in ("box-seal", "box-delivery", "recovery")}
     with _files(str(arguments.source)):

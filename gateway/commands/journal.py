@@ -78,8 +78,7 @@ def verify_here(arguments: argparse.Namespace) -> dict[str, Any]:
 def _verify_copy(arguments: argparse.Namespace) -> dict[str, Any]:
     if not arguments.trust:
         raise Refused("JRN-002", "Il faut donner la racine de confiance : --trust RACINE.", Scope.BOX)
-    if not arguments.directory.is_dir():
-        raise Refused("JRN-003", f"{arguments.directory} n'est pas un répertoire.", Scope.BOX)
+    _check_segments(arguments.directory)
     authority = Authority(
         _certificates(arguments.trust),
         _certificates(arguments.chain),
@@ -88,6 +87,13 @@ def _verify_copy(arguments: argparse.Namespace) -> dict[str, Any]:
     )
     receipts = [_read(path) for path in arguments.receipts]
     return inspect(arguments.directory, authority, datetime.now(UTC), receipts=receipts).to_json()
+
+
+def _check_segments(directory: Path) -> None:
+    """A wrong directory must not pass for a sound journal."""
+    if not any(names(directory, chain) for chain in CHAINS):
+        text = f"{directory} ne contient aucun segment d'un journal (evidence-000001.journal…)."
+        raise Refused("JRN-003", text, Scope.BOX)
 
 
 def _certificates(paths: list[Path]) -> tuple[bytes, ...]:
@@ -160,6 +166,7 @@ def _rows_here(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def _rows_of_copy(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """What the segments say; lines that cannot be read are passed over here: ``verify`` names them."""
+    _check_segments(arguments.directory)
     wanted = Wanted(**_wanted(arguments))
     for path in names(arguments.directory, arguments.chain):
         with path.open("rb") as file:

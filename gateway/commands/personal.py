@@ -127,7 +127,7 @@ def _patient(rows: Row) -> Iterator[str]:
     yield f"\n{plural(len(rows['accesses']), 'accès', 'accès')} à ses données en clair"
     yield from _table(("moment", "acte", "raison"), (
         (row["at"], row["verb"], row["said"].get("why", "(effacé)")) for row in rows["accesses"]))  # fmt: skip
-    yield f"\n{plural(len(rows['sealed_copies']), 'copie scellée', 'copies scellées')} encore gardées : leur contenu se"
+    yield f"\n{plural(len(rows['sealed_copies']), 'copie scellée gardée', 'copies scellées gardées')} ; le contenu s'en"
     yield "montre facture par facture, par « gateway reveal FICHIER --lot N --facture N --why … »."
     yield from _table(("fichier", "lot", "facture"), (
         (row["fichier"][:8], str(row["lot"]), str(row["facture"])) for row in rows["sealed_copies"]))  # fmt: skip
@@ -140,12 +140,22 @@ TITLES = {
 }  # fmt: skip
 
 
+COLUMNS = {
+    "rpps": "porteur", "name": "nom", "since": "depuis", "until": "jusqu'au", "number": "numéro",
+    "emitter": "émetteur", "role": "rôle", "certificate": "certificat", "id": "fichier", "received": "reçu",
+    "state": "état", "at": "moment", "verb": "acte",
+}  # fmt: skip
+"""What a column is called, where its own name is not French."""
+
+
 def _practitioner(rows: Row) -> Iterator[str]:
     for name, title in TITLES.items():
         found = rows[name]
         yield f"\n{title} : {len(found)}"
         keys = ("at", "verb", "fichier") if name == "journal" else tuple(found[0]) if found else ()
-        yield from _table(keys, (tuple(str(row[key]) for key in keys) for row in found))
+        yield from _table(
+            tuple(COLUMNS.get(key, key) for key in keys), (tuple(str(row[key]) for key in keys) for row in found)
+        )
 
 
 def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from gateway.commands.sections import SECTIONS, read_paths
 from gateway.config import read_document, read_section
 from gateway.errors import Deferred, Refused, Scope, os_words
 from gateway.follow.figures import read_facts
-from gateway.follow.headline import fichier_words, headline
+from gateway.follow.headline import LEVEL_WORDS, fichier_words, headline
 from gateway.formats.words import euros
 
 Row = dict[str, Any]
@@ -81,7 +81,7 @@ def show_status(arguments: argparse.Namespace) -> int:
         return 0
     print(told.sentence)
     for rung in told.rungs:
-        print(f"  {rung.level:<10} {rung.name} : {rung.text}")
+        print(f"  {LEVEL_WORDS[rung.level]:<9} {rung.title} : {rung.text}")
     return 0
 
 

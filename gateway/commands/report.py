@@ -153,7 +153,7 @@ def _algorithms(paths: Paths, config: Path) -> Section:
     rows = (
         ("scellement", "AES-256-GCM, nonce de 12 octets, sceau de 16 (RFC 5084)"),
         ("transport de clé", "RSA-OAEP-SHA256 ; ECDH P-256 ou P-384 avec SHA-256"),
-        ("signatures admises", ", ".join(sorted(SIGNATURES))),
+        ("signatures de fichiers et de retours", ", ".join(sorted(SIGNATURES))),
         ("clés admises", "RSA de 2048 bits au moins, P-256, P-384"),
         ("chaînes du journal", "SHA-256"), ("pseudonymes", "HMAC-SHA-256, clé propre à la passerelle"),
         *_tls(paths, config),
@@ -171,7 +171,8 @@ def _tls(paths: Paths, config: Path) -> Iterator[tuple[str, str]]:
     except (OSError, Trouble):
         yield "liaison (TLS)", f"{UNKNOWN} : ses certificats ou sa clé ne sont pas lisibles d'ici"
         return
-    ciphers = [str(cipher["name"]) for cipher in context.get_ciphers()]
+    older = context.minimum_version < ssl.TLSVersion.TLSv1_3
+    ciphers = [str(cipher["name"]) for cipher in context.get_ciphers() if older or cipher["protocol"] == "TLSv1.3"]
     yield "liaison (TLS)", f"{context.minimum_version.name.replace('_', '.')} au moins, certificats des deux côtés"
     yield "suites TLS offertes", ", ".join(ciphers)
 

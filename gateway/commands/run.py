@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from gateway.commands.sections import SERVICES, add_config, read_paths, service
+from gateway.commands.sections import SERVICES, add_config, installed, service
 from gateway.disk import room
 from gateway.errors import Refused, Scope
 from gateway.process.runtime import Runtime, serve
@@ -35,7 +35,7 @@ def register(subparsers: Subparsers) -> None:
 
 def run_one(arguments: argparse.Namespace) -> int:
     """One service until it is stopped."""
-    _refuse_bare(arguments.config, arguments.name)
+    _check_installed(arguments.config, arguments.name)
     start = service(arguments.name, arguments.config)
     with room():
         asyncio.run(serve((Runtime(arguments.name, _sockets(arguments.socket)), start)))
@@ -46,19 +46,16 @@ def run_all(arguments: argparse.Namespace) -> int:
     """Every service in this process; the first to fail ends all."""
     config = arguments.config
     names = [name for name in SERVICES if name not in arguments.without]
-    _refuse_bare(config, *names)
+    _check_installed(config, *names)
     services = [(Runtime(name), service(name, config)) for name in names]
     with room():
         asyncio.run(serve(*services))
     return 0
 
 
-def _refuse_bare(config: Path, *names: str) -> None:
-    """Refused where the doors were never made: a service makes none, since each belongs to another."""
-    doors = read_paths(config).state / "doors"
-    if not doors.is_dir() and any(name in WITH_DOORS for name in names):
-        text = f"{doors} n'existe pas : systemd-tmpfiles --create gateway.conf (systemd/README.md)."
-        raise Refused("BOX-007", text, Scope.BOX)
+def _check_installed(config: Path, *names: str) -> None:
+    if WITH_DOORS.intersection(names):
+        installed(config)
 
 
 def _sockets(given: list[str]) -> dict[str, socket.socket]:

@@ -80,7 +80,8 @@ CASES = [
 @pytest.fixture
 def room(tmp_path: Path, pki: Pki) -> Path:
     """A box with certificates and nothing else, and bad things of every kind."""
-    for name in ("folder", "trust", *(f"home/keys/{service}" for service in ("intake", "keeper", "forward", "status"))):
+    keys = [f"keys/{service}" for service in ("intake", "keeper", "forward", "status")]
+    for name in ("folder", "trust", *(f"home/{name}" for name in ("state/doors", "state/book", *keys))):
         (tmp_path / name).mkdir(parents=True)
     for name in ("root", "box-seal", "box-delivery", "recovery"):
         (tmp_path / "trust" / f"{name}.pem").symlink_to(pki.directory / f"{name}.pem")
