@@ -10,12 +10,13 @@ import argparse
 import importlib
 import io
 import sys
+import traceback
 from collections.abc import Sequence
 
 from gateway.commands.parser import Parser
 from gateway.errors import Deferred, Refused, Scope
 
-REFUSED, UNAVAILABLE, LATER = 65, 69, 75
+REFUSED, UNAVAILABLE, BUG, LATER = 65, 69, 70, 75
 
 PRACTICE = (
     "status", "fichiers", "lots", "factures", "show", "submit", "resend", "hold", "release", "returns",
@@ -72,6 +73,10 @@ def main(words: Sequence[str] | None = None) -> int:
         return UNAVAILABLE if deferral.scope in (Scope.CARD, Scope.ROUTE) else LATER
     except KeyboardInterrupt:
         return 130
+    except Exception:  # a bug or a broken disk: said as Python says it, and the end all the same
+        traceback.print_exc()
+        print("gateway : ce n'était pas prévu ; les lignes ci-dessus sont à transmettre.", file=sys.stderr)
+        return BUG
 
 
 if __name__ == "__main__":
