@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.errors import Refused
+from gateway.errors import Refused, os_words
 from gateway.formats import b2, canonical, documents, kinds, noemie
 from gateway.formats.findings import Finding, Lot, Report
 from gateway.formats.noemie_values import Part, Return, ReturnedFacture
@@ -20,13 +20,6 @@ from gateway.formats.sandbox import MOST_INPUT
 from gateway.formats.words import day, euros, mask_nir, plural, printable
 
 _DONE, _REFUSED = 0, 65
-
-_UNREADABLE: tuple[tuple[type[OSError], str], ...] = (
-    (FileNotFoundError, "il n'existe pas"),
-    (IsADirectoryError, "c'est un répertoire"),
-    (PermissionError, "la permission de le lire manque"),
-    (OSError, "une erreur de lecture s'est produite"),
-)
 
 _SEVERITY = {"blocks": "bloque", "warns": "avertit", "says": "informe"}
 _STATES = {"": "non traitée", "P": "payée", "R": "rejetée", "D": "différée"}
@@ -84,8 +77,8 @@ def _read(path: Path, profile: str) -> Report | Return:
                 return kinds.check_fichier(data)
             data += file.read(MOST_INPUT + 1 - len(data))
     except OSError as trouble:
-        why = next(text for kind, text in _UNREADABLE if isinstance(trouble, kind))
-        raise Refused("FMT-011", f"Le fichier {printable(str(path))} n'a pas pu être lu : {why}.") from None
+        text = f"{printable(str(path))} ne peut pas être lu : {os_words(trouble)}."
+        raise Refused("FMT-012", text) from None
     if len(data) > MOST_INPUT:
         return kinds.refusal("FMT-004", limit=MOST_INPUT)
     return noemie.read(data) if kinds.recognise(data) == "noemie" else kinds.check_fichier(data, profile)
