@@ -11,12 +11,12 @@ import json
 import sqlite3
 import sys
 from contextlib import closing
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from gateway.book.moves import utc_now
 from gateway.commands import concentrator_boxes
+from gateway.commands.parser import typed_day
 from gateway.concentrator.schema import open_reading
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
@@ -58,14 +58,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     accept.set_defaults(act=accept_journal)
     again = actions.add_parser("redeliver", help="remettre de nouveau à un boîtier restauré ce qu'il a eu depuis")
     again.add_argument("sender", metavar="PARTENAIRE", help="identifiant PeSIT du boîtier (PI 3)")
-    again.add_argument("--since", required=True, type=_day, metavar="AAAA-MM-JJ", help="le jour de sa sauvegarde")
+    again.add_argument("--since", required=True, type=typed_day, metavar="AAAA-MM-JJ", help="le jour de sa sauvegarde")
     again.add_argument("--directory", type=Path, **DIRECTORY)
     again.set_defaults(act=redeliver)
     concentrator_boxes.register(actions)
-
-
-def _day(text: str) -> str:
-    return date.fromisoformat(text).isoformat()
 
 
 def list_verdicts(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The command line's parser: argparse, in French and with the exit codes of sysexits.
+"""The command line's parser: argparse in French, with the exit codes of sysexits; days and moments as they are typed.
 
 argparse looks its words up by gettext's ``_``; here that is a table, so that no catalogue has to be installed and no
 locale set.  A word that a later Python adds is shown as it is: ``tests/commands/test_commands_parser.py`` names it.
@@ -7,6 +7,8 @@ locale set.  A word that a later Python adds is shown as it is: ``tests/commands
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 USAGE = 64
@@ -66,3 +68,29 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]
         self.exit(USAGE, f"{self.prog} : {message}. Voir {self.prog} --help.\n")
+
+
+def typed_day(text: str) -> str:
+    """The type of a day, YYYY-MM-DD and no other way."""
+    return _begins(text, "un jour est attendu : AAAA-MM-JJ", (10,))
+
+
+def typed_moment(text: str) -> str:
+    """The type of a moment or its beginning: a month, a day, an hour, a minute, a second, UTC."""
+    return _begins(text, "un moment est attendu : AAAA-MM-JJ, ou AAAA-MM-JJTHH:MM", (7, 10, 13, 16, 19))
+
+
+def _begins(text: str, wanted: str, lengths: Collection[int]) -> str:
+    """``text`` where it is so long and begins a moment; '' stays '', which is none."""
+    told = text.removesuffix("Z")
+    try:
+        if told and len(told) not in lengths:
+            raise ValueError
+        datetime.strptime(f"{told}{_FIRST[len(told) :]}", "%Y-%m-%dT%H:%M:%S")
+    except ValueError:
+        raise argparse.ArgumentTypeError(wanted) from None
+    return told
+
+
+_FIRST = "2000-01-01T00:00:00"
+"""What is left unsaid of a moment."""

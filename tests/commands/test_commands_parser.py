@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+from collections.abc import Callable
 
 import pytest
 
-from gateway.commands.parser import USAGE, WORDS, Parser
+from gateway.commands.parser import USAGE, WORDS, Parser, typed_day, typed_moment
 
 TO_PROGRAMMERS = {
     ".__call__() not defined",
@@ -63,3 +64,19 @@ def test_what_is_wrong_is_one_sentence_and_64(words: list[str], said: str, capsy
     with pytest.raises(SystemExit) as left:
         parser.parse_args(words)
     assert (left.value.code, capsys.readouterr().err) == (USAGE, f"{said}\n")
+
+
+@pytest.mark.parametrize(("kind", "sound", "unsound"), [
+    (typed_day, ["2026-08-31", ""], ["31/08/2026", "2026-8-31", "2026-02-30", "2026-08", "2026-08-31T10:00", "hier"]),
+    (typed_moment, ["2026-08", "2026-08-31", "2026-08-31T10", "2026-08-31T10:05", "2026-08-31T10:05:59", ""],
+     ["31/08/2026", "2026-13", "2026-08-31T25", "2026-08-31 10:05", "2026-08-3", "hier"]),
+])  # fmt: skip
+def test_days_and_moments(kind: Callable[[str], str], sound: list[str], unsound: list[str]) -> None:
+    assert [kind(text) for text in sound] == sound
+    for text in unsound:
+        with pytest.raises(argparse.ArgumentTypeError, match="AAAA-MM-JJ"):
+            kind(text)
+
+
+def test_a_moment_may_end_in_z() -> None:
+    assert typed_moment("2026-08-31T10:05:59Z") == "2026-08-31T10:05:59"
