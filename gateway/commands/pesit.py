@@ -28,7 +28,7 @@ from gateway.commands.pesit_run import Result, Stop, Tracing, run, said
 from gateway.commands.pesit_serve import add_serve
 from gateway.commands.progress import Progress, size
 from gateway.disk import sync_directory
-from gateway.errors import Refused, Scope, Trouble
+from gateway.errors import Refused, Scope, Trouble, os_words
 from gateway.link.client import Connection, Outcome, RestartRefused, connect
 from gateway.link.context import Context
 from gateway.link.directory import Incoming, harmless, on_disk
@@ -45,7 +45,7 @@ LARGEST_ID = 0xFFFFFF
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add ``pesit`` and its verbs; each sets ``act``, from the arguments to the exit code."""
     parser = subparsers.add_parser("pesit", help="servir, envoyer, relever par PeSIT")
-    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs = parser.add_subparsers(required=True, metavar="VERBE")
     add_serve(verbs)
     _add_send(verbs.add_parser("send", help="envoyer un fichier"))
     _add_get(verbs.add_parser("get", help="relever un fichier"))
@@ -56,7 +56,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 
 def _add_send(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FICHIER")
+    parser.add_argument("file", type=Path, metavar="FICHIER", help="ce qui est à envoyer")
     options.add_calling(parser, "--to")
     parser.add_argument("--as", dest="name", required=True, metavar="NOM", help="nom du fichier ou du flux (PI 12)")
     _add_identity(parser)
@@ -81,7 +81,7 @@ def _add_get(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_message(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("text", metavar="TEXTE")
+    parser.add_argument("text", metavar="TEXTE", help="le message (PI 91)")
     options.add_calling(parser, "--to")
     about = parser.add_mutually_exclusive_group(required=True)
     about.add_argument("--about", type=_about, metavar="NOM:ID", help="le fichier dont il s'agit : PI 12 et PI 13")
@@ -214,7 +214,7 @@ def _begun(beside: Path, head: Mapping[str, Any]) -> Context:
     try:
         return Context.begin(beside, head)
     except OSError as error:
-        text = f"{beside.parent} ne peut garder de contexte de reprise ({error.strerror}) : --context en dit un autre."
+        text = f"{beside.parent} ne peut garder de contexte de reprise ({os_words(error)}) : --context en dit un autre."
         raise Refused("PES-FILE", text, Scope.BOX) from None
 
 
@@ -222,7 +222,7 @@ def _opened(path: Path) -> BinaryIO:
     try:
         source = path.open("rb")
     except OSError as error:
-        raise Refused("PES-FILE", f"{path} ne peut être lu : {error.strerror}.", Scope.BOX) from None
+        raise Refused("PES-FILE", f"{path} ne peut être lu : {os_words(error)}.", Scope.BOX) from None
     if not source.seekable():
         source.close()
         raise Refused("PES-FILE", f"{path} n'est pas un fichier ordinaire : une reprise doit pouvoir y revenir.")

@@ -22,7 +22,7 @@ from typing import Any
 
 from gateway.commands import pesit_options as options
 from gateway.commands.pesit_run import Tracing
-from gateway.errors import Deferred, Refused, Scope, Trouble
+from gateway.errors import Deferred, Refused, Scope, Trouble, os_words
 from gateway.link.client import Partner
 from gateway.link.directory import PRIVATE, Directory, Rooms, Tell
 from gateway.link.partners import PartnerEntry, Partners
@@ -105,7 +105,7 @@ def _directory(arguments: argparse.Namespace, partners: Partners, tell: Tell) ->
     try:
         return Directory(arguments.name, _rooms(arguments), partners, tell)
     except OSError as error:
-        text = f"{arguments.directory} ne peut pas servir : {error.strerror} ({error.filename})."
+        text = f"{arguments.directory} ne peut pas servir : {os_words(error)} ({error.filename})."
         raise Refused("PES-FILE", text, Scope.BOX) from None
 
 
@@ -137,7 +137,7 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        text = f"{host}:{port} ne peut être écouté : {error.strerror}."
+        text = f"{host}:{port} ne peut être écouté : {os_words(error)}."
         raise Deferred("PES-LISTEN", text, Scope.BOX) from None
 
 

@@ -20,7 +20,7 @@ from gateway.concentrator.settings import ConcentratorSettings, PartnerAccess
 from gateway.concentrator.store import Store
 from gateway.envelope.algorithms import read_certificate
 from gateway.envelope.certificates import load_certificates
-from gateway.errors import Deferred, Refused, Scope
+from gateway.errors import Deferred, Refused, Scope, os_words
 from gateway.formats.mandates import Mandate
 
 MOST_TRIES = 5
@@ -269,4 +269,4 @@ def _declared(path: Path) -> list[bytes]:
     try:
         return load_certificates(path.read_bytes())
     except OSError as trouble:
-        raise Refused("OCT-001", f"{path} ne peut pas être lu : {trouble.strerror}.", Scope.BOX) from None
+        raise Refused("OCT-001", f"{path} ne peut pas être lu : {os_words(trouble)}.", Scope.BOX) from None

@@ -24,7 +24,7 @@ from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
 from gateway.envelope.algorithms import read_certificate
 from gateway.envelope.certificates import load_certificates
-from gateway.errors import Refused, Scope
+from gateway.errors import Refused, Scope, os_words
 from gateway.formats.enrolment import REQUEST_LIMIT
 from gateway.lan.http import Limits, Request, Response, Route, Server
 from gateway.process.runtime import Runtime
@@ -77,7 +77,7 @@ def enrolment_listener(settings: ConcentratorSettings) -> socket.socket:
         return socket.create_server((settings.enrolment.host, settings.enrolment.port))
     except OSError as trouble:
         where = f"{settings.enrolment.host}:{settings.enrolment.port}"
-        raise Refused("OCT-005", f"{where} ne peut pas être écouté : {trouble.strerror}.", Scope.BOX) from None
+        raise Refused("OCT-005", f"{where} ne peut pas être écouté : {os_words(trouble)}.", Scope.BOX) from None
 
 
 def _names(settings: ConcentratorSettings) -> list[str]:

@@ -25,7 +25,7 @@ from gateway.concentrator.store import Store
 from gateway.concentrator.worker import Worker
 from gateway.config import Paths
 from gateway.disk import room
-from gateway.errors import Refused, Scope
+from gateway.errors import Refused, Scope, os_words
 from gateway.link.line import Timers
 from gateway.link.server import Settings, serve
 from gateway.link.tls import harden
@@ -103,7 +103,7 @@ def server_context(settings: ConcentratorSettings) -> ssl.SSLContext:
         for path in (settings.root, *settings.chain):
             context.load_verify_locations(path)
     except (OSError, ssl.SSLError) as trouble:
-        text = f"Les certificats de transport ne peuvent pas être chargés : {trouble.strerror}."
+        text = f"Les certificats de transport ne peuvent pas être chargés : {os_words(trouble)}."
         raise Refused("OCT-001", text, Scope.BOX) from None
     context.verify_mode = ssl.CERT_REQUIRED if settings.client_certificate else ssl.CERT_NONE
     return context
@@ -126,7 +126,7 @@ def _listener(runtime: Runtime, settings: ConcentratorSettings) -> socket.socket
     try:
         return socket.create_server((settings.host, settings.port))
     except OSError as trouble:
-        text = f"{settings.host}:{settings.port} ne peut pas être écouté : {trouble.strerror}."
+        text = f"{settings.host}:{settings.port} ne peut pas être écouté : {os_words(trouble)}."
         raise Refused("OCT-005", text, Scope.BOX) from None
 
 

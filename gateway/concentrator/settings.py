@@ -13,7 +13,7 @@ from gateway.config import setting
 from gateway.errors import Refused, Scope
 from gateway.formats.mandates import RULES, Mandate
 
-KEYS = Path("/etc/gateway/concentrator")
+KEYS, STATE = Path("/etc/gateway/concentrator"), Path("/var/lib/gateway-concentrator")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class EnrolmentSettings:
     port: int = setting(5143, "port ; 0 : un port libre, écrit dans le fichier enrolment-port du répertoire")
     authority_certificate: Path = setting(KEYS / "boxes.pem", "certificat de l'autorité des boîtiers")
     authority_key: Path = setting(KEYS / "boxes.key", "sa clé privée")
-    crl: Path = setting(KEYS / "boxes.crl", "sa liste de révocation, publiée ici, lue avec les autres")
+    crl: Path = setting(STATE / "boxes.crl", "sa liste de révocation, publiée ici, lue avec les autres")
     crl_days: int = setting(30, "durée de vie d'une liste, refaite à la moitié, en jours")
     days: int = setting(730, "durée des certificats, en jours ; 730 au plus")
     code_hours: int = setting(72, "durée d'un code d'enrôlement, en heures")
@@ -62,7 +62,7 @@ class EnrolmentSettings:
 class ConcentratorSettings:
     """The receiving end: where it listens, what it keeps, whom it trusts."""
 
-    directory: Path = setting(Path("/var/lib/gateway-concentrator"), "base, fichiers reçus et boîtes des retours")
+    directory: Path = setting(STATE, "base, fichiers reçus et boîtes des retours")
     host: str = setting("127.0.0.1", "adresse d'écoute")
     port: int = setting(5100, "port d'écoute ; 0 : un port libre, écrit dans le fichier port du répertoire")
     name: str = setting("OCT", "identifiant PeSIT du concentrateur (PI 4)")

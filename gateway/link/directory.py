@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gateway.disk import DiskFull, room, sync_directory
-from gateway.errors import Trouble
+from gateway.errors import Trouble, os_words
 from gateway.link.context import Context
 from gateway.link.held import Held
 from gateway.link.partners import PartnerEntry, Partners
@@ -79,7 +79,7 @@ def on_disk() -> Iterator[None]:
     except DiskFull as full:
         raise diagnostics.trouble("2.219") from full
     except OSError as error:
-        raise diagnostics.trouble("2.213", error.strerror or "") from error
+        raise diagnostics.trouble("2.213", os_words(error)) from error
 
 
 class Directory:
