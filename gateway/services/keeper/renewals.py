@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from gateway.book.doors import Door
 from gateway.book.moves import iso
@@ -37,7 +36,7 @@ from gateway.formats.enrolment import (
 from gateway.process import keyring
 from gateway.process.enrolment import check_lifetimes, pem, transport_file
 from gateway.process.identity import Identity
-from gateway.process.renewal import DAY_S, OwnKeys, ends_soon
+from gateway.process.renewal import OwnKeys, ends_soon
 from gateway.services.keeper import generations
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.signers import state_end
@@ -55,7 +54,7 @@ class Renewals:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._own = OwnKeys(desk.paths, "keeper")
-        self._next = 0.0
+        self._day: date | None = None
         generations.take_up(desk, reading=False)
         generations.end_keys(desk, self._own)
 
@@ -65,8 +64,8 @@ class Renewals:
         generations.take_up(desk)
         drop_stale(desk)
         put_in_force(desk)
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + DAY_S
+        if self._day != (today := desk.book.clock().date()):
+            self._day = today
             for wanted in self._own.daily(desk.book.clock()):
                 take_request(desk, "keeper", wanted.name, wanted.mark, wanted.request)
             state_ends(desk)
