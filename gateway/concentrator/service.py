@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from gateway.book.moves import iso, utc_now
+from gateway.concentrator.announcing import Announcing
 from gateway.concentrator.boxes import Members
 from gateway.concentrator.enrolment_listener import enrolment_listener, serve_enrolments
 from gateway.concentrator.integration import Integration
@@ -68,9 +69,10 @@ async def run(runtime: Runtime, _: Paths, settings: ConcentratorSettings) -> Non
         mailbox = Mailbox(settings.returns, keys, Members(settings, settled).seal_certificate)
         integration = Integration(settings, settled, mailbox, keys, trust, utc_now)
         resealing = Resealing(settings, settled, mailbox, landing, trust, utc_now)
+        announcing = Announcing(settings, settled, mailbox, keys, trust, utc_now)
 
         def work() -> bool:
-            return any([landing.look(), integration.work(), resealing.work()])
+            return any([landing.look(), integration.work(), resealing.work(), announcing.work()])
 
         runtime.log("info", f"à l'écoute sur {settings.host}:{listener.getsockname()[1]}")
         runtime.ready()

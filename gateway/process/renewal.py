@@ -26,6 +26,7 @@ from gateway.config import Paths
 from gateway.envelope.algorithms import public_key, read_certificate
 from gateway.envelope.box_keys import LINE, PASSWORD, BoxKey, owned_by
 from gateway.envelope.requests import certified_hosts, make_request, mark, new_key
+from gateway.envelope.succession import could_last_longer
 from gateway.errors import Scope
 from gateway.formats.enrolment import to_base64
 from gateway.process import credentials, keyring
@@ -116,9 +117,12 @@ class OwnKeys:
 
 
 def ends_soon(paths: Paths, name: str, now: datetime) -> bool:
-    """Whether the certificate in force of that name is to be renewed."""
-    certificate = read_certificate(keyring.read_certificate(paths.trust / f"{name}.pem"), Scope.BOX)
-    return certificate.not_valid_after_utc - now < timedelta(days=paths.renew_days)
+    """Whether the certificate in force of that name is to be renewed.  One that ends with its authority is not: every
+    day would bring another key and the same end, until the next authority is known."""
+    certificate = keyring.read_certificate(paths.trust / f"{name}.pem")
+    left = read_certificate(certificate, Scope.BOX).not_valid_after_utc - now
+    soon = left < timedelta(days=paths.renew_days)
+    return soon and could_last_longer(certificate, keyring.read_certificates(paths.trust / "chain.pem"))
 
 
 def main() -> int:

@@ -37,7 +37,7 @@ from gateway.process import keyring
 from gateway.process.enrolment import check_lifetimes, pem, transport_file
 from gateway.process.identity import Identity
 from gateway.process.renewal import OwnKeys, ends_soon
-from gateway.services.keeper import generations
+from gateway.services.keeper import generations, succession
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.signers import state_end
 
@@ -62,6 +62,7 @@ class Renewals:
         """Take up what changed, put in force what was answered, and once a day see to what ends."""
         desk = self._desk
         generations.take_up(desk)
+        succession.follow(desk)
         drop_stale(desk)
         put_in_force(desk)
         if self._day != (today := desk.book.clock().date()):
@@ -69,6 +70,7 @@ class Renewals:
             for wanted in self._own.daily(desk.book.clock()):
                 take_request(desk, "keeper", wanted.name, wanted.mark, wanted.request)
             state_ends(desk)
+            succession.state_ends(desk)
             offer_again(desk)
             generations.clear_away(desk, self._own)
         ask(desk)
