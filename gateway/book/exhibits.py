@@ -8,6 +8,7 @@ serves many fichiers.  Writing is done in the caller's transaction.
 from __future__ import annotations
 
 import hashlib
+import json
 import zlib
 from collections.abc import Iterable
 
@@ -28,6 +29,16 @@ def keep(book: Book, fichier: str, kind: str, contents: Iterable[bytes]) -> list
         book.connection.execute("INSERT OR IGNORE INTO exhibits_of (fichier, digest) VALUES (?, ?)", (fichier, digest))
         digests.append(digest)
     return digests
+
+
+def drop(book: Book, fichier: str) -> None:
+    """Forget the exhibits of a fichier that no other needs, in the caller's transaction."""
+    query = "DELETE FROM exhibits_of WHERE fichier = ? RETURNING digest"
+    own = [row["digest"] for row in book.connection.execute(query, (fichier,)).fetchall()]
+    book.connection.execute(
+        "DELETE FROM exhibits WHERE digest IN (SELECT value FROM json_each(?))"
+        " AND digest NOT IN (SELECT digest FROM exhibits_of)", (json.dumps(own),),
+    )  # fmt: skip
 
 
 def exhibits(book: Book, fichier: str, kind: str) -> list[bytes]:

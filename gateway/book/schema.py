@@ -317,6 +317,9 @@ MIGRATIONS = (
         settled TEXT NOT NULL DEFAULT ''         -- when it was in force whole, or refused
     ) STRICT;
     """,
+    """
+    ALTER TABLE returns ADD COLUMN opened TEXT NOT NULL DEFAULT '';  -- when its sealed original was destroyed alone
+    """,
 )
 
 
