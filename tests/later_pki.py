@@ -32,10 +32,11 @@ class Authority:
 
 @dataclass
 class LaterPki:
-    """The directory that ``make-certs`` made, and its authorities by name; those that follow are ``oct-2``, ``root-2``."""
+    """The directory that ``make-certs`` made, and its authorities by name, the later ones too."""
 
     folder: Path
     authorities: dict[str, Authority] = field(default_factory=dict)
+    _number: int = 0
 
     def __post_init__(self) -> None:
         for name in ("root", "sante", "oct", "boites"):
@@ -51,12 +52,17 @@ class LaterPki:
         made = b"".join(self._list(one, at, days).public_bytes(Encoding.PEM) for one in alive)
         _replace(self.folder / "crl/all.pem", made)
 
+    def hand_list(self, name: str, at: datetime, days: int, path: Path) -> None:
+        """One authority's list to who goes on with it."""
+        _replace(path, self._list(self.authorities[name], at, days).public_bytes(Encoding.DER))
+
     def _list(self, authority: Authority, at: datetime, days: int) -> x509.CertificateRevocationList:
+        self._number = max(self._number + 1, int(at.timestamp()))
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
         return (
             x509.CertificateRevocationListBuilder(authority.certificate.subject, at - SKEW, at + timedelta(days=days))
             .add_extension(identifier, critical=False)
-            .add_extension(x509.CRLNumber(int(at.timestamp())), critical=False)
+            .add_extension(x509.CRLNumber(self._number), critical=False)
             .sign(authority.key, hashes.SHA256())
         )
 
