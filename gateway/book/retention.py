@@ -31,6 +31,9 @@ OWN_KINDS = ("keys", "trust")
 CLOSED = "(suivi clos)"
 """What stands in place of the practice's file name once the follow-up is over."""
 
+_LAST = ("seal_recipients", "void_signatures")
+"""Tables that speak of a fichier for as long as it has a row."""
+
 _FINAL = "(" + ", ".join(f"'{state}'" for state in sorted(FINAL)) + ")"
 _SENT = "CASE WHEN f.state = 'INTEGRATED' AND f.sent <> '' THEN f.sent ELSE f.since END"
 """From when a final fichier is counted: its sending; a refused one its refusal, which is later."""
@@ -174,6 +177,8 @@ def end_follow(book: Book, fichier: str, rule: str) -> None:
 def end_digests(book: Book, fichiers: Sequence[str], rule: str) -> None:
     """Forget that these fichiers were there; the journal still tells it."""
     for fichier in fichiers:
+        for table in _LAST:
+            book.connection.execute(f"DELETE FROM {table} WHERE fichier = ?", (fichier,))  # noqa: S608
         book.connection.execute("DELETE FROM fichiers WHERE id = ?", (fichier,))
         book.record(fichier, {"verb": "destroy", "class": DIGESTS, "rule": rule})
 

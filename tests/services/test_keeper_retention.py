@@ -410,6 +410,24 @@ def test_the_practice_keeps_its_last_word_when_the_follow_up_ends(bench: KeeperB
     assert [name for name in bench.desk.counter.names() if name.startswith(f"word.{fichier}")] == words
 
 
+def test_no_table_keeps_a_fichier_that_is_to_be_forgotten(bench: KeeperBench) -> None:
+    """Whatever refers to a fichier has a row of it: the keeper would die of one that is left, day after day."""
+    fichier, connection = integrated(bench, CONTENT), bench.desk.book.connection
+    tables = [row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    referring = [table for table in tables for key in connection.execute(f"PRAGMA foreign_key_list({table})")
+                 if key["table"] == "fichiers"]  # fmt: skip
+    with bench.desk.commit():
+        connection.execute("INSERT OR REPLACE INTO seal_recipients VALUES (?, 'c')", (fichier,))
+        connection.execute("INSERT INTO void_signatures VALUES ('s', ?)", (fichier,))
+        connection.execute("INSERT INTO findings VALUES (?, 1, 1, 1, 'X', 'x', 'notes')", (fichier,))
+    assert {table for table in referring if count(bench, table) == 0} == set()
+    later(bench, days=91)
+    turn(bench)
+    later(bench, days=3600)
+    turn(bench)
+    assert {table for table in (*referring, "fichiers") if count(bench, table)} == set()
+
+
 def test_digests_outlive_everything_but_ten_years(bench: KeeperBench) -> None:
     fichier = integrated(bench, CONTENT)
     settle(bench)
