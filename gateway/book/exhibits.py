@@ -2,7 +2,8 @@
 
 The signature as the card gave it, the certificates and revocation lists that stood behind it at the time, the OCT's
 answers as they were signed.  An exhibit is kept once under its SHA-256, by which the journal rows name it; a list
-serves many fichiers.  Writing is done in the caller's transaction.
+serves many fichiers.  A daily checkpoint has its lists too, under its SHA-256 in the place of a fichier.
+Writing is done in the caller's transaction.
 """
 
 from __future__ import annotations
