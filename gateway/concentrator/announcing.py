@@ -24,7 +24,7 @@ from gateway.concentrator.store import Store
 from gateway.envelope.algorithms import read_certificate
 from gateway.envelope.issuing import MOST_DAYS
 from gateway.envelope.names import display_name
-from gateway.envelope.succession import successor
+from gateway.envelope.succession import known_chain, successor
 from gateway.errors import Scope, Trouble
 from gateway.formats.announcement import Announcement
 from gateway.formats.enrolment import to_base64
@@ -93,7 +93,7 @@ class Announcing:
         own = {"oct-seal": self._keys.seal_certificate, "oct-sign": self._keys.sign_certificate}
         own["oct-transport"] = load_transport(self._settings)
         ends = [(name, one, OWN_DAYS) for name, one in own.items()]
-        for group in (trust.roots, trust.chain):
+        for group in (trust.roots, known_chain((), trust.chain, trust.roots, at)):
             alone = (one for one in group if successor(one, group) is None)
             ends += [(display_name(read_certificate(one, Scope.BOX)), one, AUTHORITY_DAYS) for one in alone]
         for name, certificate, days in ends:

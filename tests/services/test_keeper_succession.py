@@ -156,6 +156,21 @@ def test_a_root_that_the_old_one_signed_stands_beside_it(bench: Succession) -> N
     assert keyring.read_certificate(link) not in bench.trusts("chain")
 
 
+def test_a_root_that_a_hand_places_brings_what_was_announced_below_it(bench: Succession) -> None:
+    bench.pass_(LATER)
+    bench.later.root("root-2", "root", bench.now)
+    below = bench.later.sector("oct-2", "oct", "root-2", bench.now)
+    bench.bring(bench.announcement(below))
+    with (bench.stage.paths.trust / "root.pem").open("ab") as roots:
+        roots.write(bench.later.authorities["root-2"].certificate.public_bytes(Encoding.PEM))
+    bench.start().look()
+    assert bench.der("chains/oct-2") in bench.trusts("chain")
+    assert len(bench.trusts("root")) == 2
+    told = len(bench.told("", "follow announcement"))
+    bench.start().look()
+    assert len(bench.told("", "follow announcement")) == told == 2, "nothing new, nothing said"
+
+
 def test_somebody_elses_certificate_is_refused_and_said(bench: Succession) -> None:
     before = keyring.generation(bench.stage.paths)
     told = bench.announcement()

@@ -62,7 +62,7 @@ class Renewals:
         """Take up what changed, put in force what was answered, and once a day see to what ends."""
         desk = self._desk
         generations.take_up(desk)
-        succession.follow(desk)
+        succession.follow(desk, again=self._day is None)
         drop_stale(desk)
         put_in_force(desk)
         if self._day != (today := desk.book.clock().date()):

@@ -41,10 +41,12 @@ def keep_announcement(desk: Desk, told: Announcement) -> None:
     )
 
 
-def follow(desk: Desk) -> None:
-    """Put in force what was announced last; what cannot be checked now waits, what does not hold is said."""
+def follow(desk: Desk, *, again: bool = False) -> None:
+    """Put in force what was announced last; what cannot be checked now waits, what does not hold is said.  ``again``
+    looks at what was settled too: a hand may have placed a root since."""
     row = desk.book.connection.execute("SELECT * FROM announcements ORDER BY at DESC LIMIT 1").fetchone()
-    if row is None or row["settled"] or not keyring.generation(desk.paths):
+    before = keyring.generation(desk.paths)
+    if row is None or not before or (row["settled"] and not again):
         return
     told = Announcement.from_bytes(row["content"])
     try:
@@ -60,8 +62,9 @@ def follow(desk: Desk) -> None:
         _settle(desk, row["at"], {"verb": "refuse announcement", "code": refusal.code})
         return
     desk.condition(Scope.BOX, "announcement", "", "")
-    _settle(desk, row["at"], {"verb": "follow announcement", "generation": keyring.generation(desk.paths)})
-    state_ends(desk)
+    if (now := keyring.generation(desk.paths)) != before or not row["settled"]:
+        _settle(desk, row["at"], {"verb": "follow announcement", "generation": now})
+        state_ends(desk)
 
 
 def _authorities(desk: Desk, told: Announcement) -> dict[str, bytes]:
