@@ -233,7 +233,7 @@ class Book:
         """Digests of all parts that some row names."""
         rows = self._rows(
             "SELECT digest FROM parts UNION SELECT delivery FROM returns"
-            " UNION SELECT id FROM returns WHERE destroyed = '' OR kind IN ('receipt', 'arl')"
+            " UNION SELECT id FROM returns WHERE opened = '' AND (destroyed = '' OR kind IN ('receipt', 'arl'))"
         )
         return {row["digest"] for row in rows}
 

@@ -312,6 +312,16 @@ MIGRATIONS = (
     ALTER TABLE returns ADD COLUMN signed TEXT NOT NULL DEFAULT '';  -- SHA-256 of what the OCT signed; '' unknown
     CREATE INDEX returns_signed ON returns (signed) WHERE signed <> '';
     """,
+    """
+    CREATE TABLE announcements (                 -- what the OCT said of itself and of those above it
+        at      TEXT PRIMARY KEY,                -- by the OCT; the last one counts
+        content BLOB NOT NULL,
+        settled TEXT NOT NULL DEFAULT ''         -- when it was in force whole, or refused
+    ) STRICT;
+    """,
+    """
+    ALTER TABLE returns ADD COLUMN opened TEXT NOT NULL DEFAULT '';  -- when its sealed original was destroyed alone
+    """,
 )
 
 

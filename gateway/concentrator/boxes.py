@@ -152,6 +152,21 @@ class Boxes:
                     (at, rows[0]["answer"]),
                 )
 
+    # -- announcements
+
+    def in_force(self) -> list[str]:
+        """Every partner that was enrolled and not taken out of force."""
+        rows = self._rows(
+            "SELECT DISTINCT partner FROM enrolments WHERE partner NOT IN (SELECT partner FROM exclusions)"
+            " ORDER BY partner"
+        )
+        return [row["partner"] for row in rows]
+
+    def told(self, partner: str) -> str:
+        """SHA-256 of what a partner was last told of our certificates and authorities; '' for nothing."""
+        rows = self._rows("SELECT digest FROM announcements WHERE partner = ?", partner)
+        return str(rows[0]["digest"]) if rows else ""
+
     # -- out of force
 
     def excluded(self, partner: str) -> bool:
@@ -194,6 +209,11 @@ def add_certificate(
         (hashlib.sha256(der).hexdigest(), enrolment, partner, name, f"{loaded.serial_number:x}", since, until, der,
          answer, confirmed),
     )  # fmt: skip
+
+
+def note_told(connection: sqlite3.Connection, partner: str, digest: str) -> None:
+    """Remember what a partner is told, in the transaction of the return that says it."""
+    connection.execute("INSERT OR REPLACE INTO announcements VALUES (?, ?)", (partner, digest))
 
 
 class Members:

@@ -132,7 +132,7 @@ class Integration:
 
     def _open(self, file: BinaryIO) -> Opened:
         file.seek(0)
-        return Opened(file, self._keys.seal_certificate, self._keys.seal)
+        return self._keys.ring.open(file)
 
     def _check_content(self, file: BinaryIO, at: datetime) -> Report:
         opened = self._open(file)

@@ -31,6 +31,14 @@ class PartnerAccess:
 
 
 @dataclass(frozen=True)
+class FormerSeal:
+    """A certificate to which fichiers were sealed before another took its place, and its key."""
+
+    certificate: Path = field(metadata={"doc": "un certificat auquel les fichiers étaient scellés"})
+    key: Path = field(metadata={"doc": "sa clé privée, gardée tant que des fichiers ou des retours l'attendent"})
+
+
+@dataclass(frozen=True)
 class PayerSettings:
     """How the payer's stand-in answers."""
 
@@ -44,6 +52,15 @@ class PayerSettings:
 
 
 @dataclass(frozen=True)
+class FormerAuthority:
+    """An authority that certified boxes before another took its place: its list goes on as long as they last."""
+
+    certificate: Path = field(metadata={"doc": "certificat d'une autorité des boîtiers d'avant"})
+    key: Path = field(metadata={"doc": "sa clé privée"})
+    crl: Path = field(metadata={"doc": "sa liste de révocation, publiée ici tant que ses certificats servent"})
+
+
+@dataclass(frozen=True)
 class EnrolmentSettings:
     """The section [concentrator.enrolment]: whether boxes are enrolled here, and the authority that certifies them."""
 
@@ -53,6 +70,7 @@ class EnrolmentSettings:
     authority_certificate: Path = setting(KEYS / "boxes.pem", "certificat de l'autorité des boîtiers")
     authority_key: Path = setting(KEYS / "boxes.key", "sa clé privée")
     crl: Path = setting(STATE / "boxes.crl", "sa liste de révocation, publiée ici, lue avec les autres")
+    former: tuple[FormerAuthority, ...] = setting((), "les autorités des boîtiers d'avant, dont la liste continue")
     crl_days: int = setting(30, "durée de vie d'une liste, refaite à la moitié, en jours")
     days: int = setting(730, "durée des certificats, en jours ; 730 au plus")
     code_hours: int = setting(72, "durée d'un code d'enrôlement, en heures")
@@ -69,6 +87,7 @@ class ConcentratorSettings:
     partners: tuple[PartnerAccess, ...] = setting((), "boîtiers admis")
     seal_certificate: Path = setting(KEYS / "oct-seal.pem", "certificat auquel les fichiers sont scellés")
     seal_key: Path = setting(KEYS / "oct-seal.key", "sa clé privée")
+    former_seals: tuple[FormerSeal, ...] = setting((), "les certificats de scellement d'avant, gardés 90 jours")
     sign_certificate: Path = setting(KEYS / "oct-sign.pem", "certificat qui signe les retours")
     sign_key: Path = setting(KEYS / "oct-sign.key", "sa clé privée")
     transport_certificate: Path = setting(KEYS / "oct-transport.pem", "certificat du serveur TLS")

@@ -208,6 +208,12 @@ class Store:
             _put(connection, answer)
             _conclude(connection, transfer, "double")
 
+    def post(self, item: Return, also: Also) -> None:
+        """A return that answers no transfer: one commit, with ``also``."""
+        with self.transaction() as connection:
+            also(connection)
+            _put(connection, item)
+
     # -- mailboxes (``recipients``: SHA-256 of the certificates to which what a sender may be handed is sealed)
 
     def offer(self, sender: str, now: float, at: str, recipients: Sequence[str]) -> sqlite3.Row | None:

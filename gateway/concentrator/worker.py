@@ -1,4 +1,4 @@
-"""The integration worker: what came by SFTP, what is complete, what must be sealed anew; in a thread of its own.
+"""The worker: what came by SFTP, what is complete, what must be sealed anew, what is announced; in its own thread.
 
 Rules.  It alone writes verdicts and returns, and looks at the landing directories.  Each day begins with a sweep, and
 so does what a full disk has cut short: as after a crash, and because it makes room.
@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from gateway.book.moves import iso, utc_now
+from gateway.concentrator.announcing import Announcing
 from gateway.concentrator.boxes import Members
 from gateway.concentrator.disk import Disk, OctDiskFull
 from gateway.concentrator.integration import Integration
@@ -42,6 +43,7 @@ class Worker:
         self._landing = Landing(settings, store, members, utc_now)
         self._integration = Integration(settings, store, members, mailbox, keys, trust, utc_now)
         self._resealing = Resealing(settings, store, members, mailbox, self._landing, trust, utc_now)
+        self._announcing = Announcing(settings, store, mailbox, keys, trust, utc_now)
 
     async def run(self, runtime: Runtime, disk: Disk) -> None:
         """Day after day until the runtime stops; a full disk is waited for."""
@@ -65,7 +67,8 @@ class Worker:
 
     def _work(self) -> bool:
         """One of each that waits; whether there was any."""
-        return any([self._landing.look(), self._integration.work(), self._resealing.work()])
+        done = (self._landing.look(), self._integration.work(), self._resealing.work(), self._announcing.work())
+        return any(done)
 
 
 def sweep(settings: ConcentratorSettings, store: Store, at: datetime) -> None:

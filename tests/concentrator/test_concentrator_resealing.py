@@ -24,7 +24,7 @@ from gateway.concentrator.landing import Landing
 from gateway.concentrator.publishing import publish
 from gateway.concentrator.reception import Reception
 from gateway.concentrator.resealing import Resealing
-from gateway.concentrator.settings import PartnerAccess
+from gateway.concentrator.settings import FormerSeal, PartnerAccess
 from gateway.concentrator.store import Store, number_of
 from gateway.concentrator.worker import sweep
 from gateway.envelope.algorithms import PrivateKey
@@ -147,6 +147,21 @@ def test_what_our_own_key_does_not_open_is_said_and_keeps_no_other_back(waiting:
     renewed.receive(opened, renewed.sign_and_seal(b2(9), "f2", to="box-delivery"), "f2")
     renewed.integration(opened).work()
     assert len(opened.undelivered(BOX, renewed.now.timestamp(), 9, renewed.recipients(opened))) == 3
+
+
+def test_a_former_key_of_ours_opens_what_was_sealed_to_it(waiting: Bench, opened: Store) -> None:
+    """Fichiers on their way and returns that wait, when our own certificate changes."""
+    folder = waiting.pki.directory
+    keys = {"seal_certificate": folder / "box-delivery.pem", "seal_key": folder / "box-delivery.key"}
+    former = (FormerSeal(waiting.settings.seal_certificate, waiting.settings.seal_key),)
+    renewed = other(waiting).having(**keys, former_seals=former)
+    assert work(renewed.resealing(opened)) == 3
+    renewed.count = waiting.count
+    renewed.receive(opened, renewed.sign_and_seal(b2(9), "f2"), "f2")
+    renewed.integration(opened).work()
+    (row,) = opened.connection.execute("SELECT outcome FROM transfers WHERE fichier = 'f2'").fetchall()
+    assert row["outcome"] == "integrated"
+    assert opened.connection.execute("SELECT count(*) FROM alarms").fetchone()[0] == 0
 
 
 def test_a_file_that_was_cleared_away_is_said_and_stops_nothing(waiting: Bench, opened: Store) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import subprocess
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ from cryptography.x509.oid import NameOID
 from development_pki import Pki
 from evidence_bench import EvidenceBench, checked, complaint, rows_of, write_zip, x509_of
 from keeper_bench import KeeperBench
+from line_certificates import make_list
 from local_tsa import LocalTsa
 from samples import EMITTER, nir
 from stage import DOCTOR
 
 from gateway.book.proofs import Proofs
+from gateway.envelope.certificates import load_lists
 from gateway.errors import Refused
 from gateway.journal.checkpoint import read_checkpoint
-from gateway.services.keeper.audit import prepare
+from gateway.services.keeper.audit import Daily, prepare
 from gateway.services.keeper.evidence import evidence
 
 
@@ -180,6 +183,31 @@ def test_each_signer_stands_under_his_own_authority(
 
 
 # ---------------------------------------------------------------- the checkpoint and its stamp
+
+
+def test_years_later_the_lists_are_those_of_the_checkpoints_day(bench: EvidenceBench, tmp_path: Path) -> None:
+    """Those of today say nothing of that day: openssl calls them not yet valid."""
+    keeper, key = bench.keeper, bench.taken("a.b2")
+    made = Daily(keeper.desk).look()
+    assert made is not None
+    with keeper.desk.commit():
+        digest = hashlib.sha256(made.signed).hexdigest()
+        Proofs(keeper.desk.book.connection).add("stamp", "evidence", made.checkpoint.size, b"", digest, "", b"stamp")
+    keeper.now += timedelta(days=400)
+    for file in (keeper.desk.paths.trust / "crl").iterdir():
+        file.unlink()
+    for name in ("root", "boites"):
+        later = make_list(bench.pki, name, keeper.now)
+        (keeper.desk.paths.trust / "crl" / f"{name}.crl").write_bytes(later)
+    files = bench.evidence(key)
+    assert files["journal.cms"] == made.signed
+    lists = [x509.load_der_x509_crl(one) for one in load_lists(files["listes.pem"])]
+    assert all(one.last_update_utc <= moment(made.checkpoint.at) <= one.next_update_utc for one in lists)
+    assert any(bench.is_of(one, "chains/boites") for one in lists)
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def test_a_stamped_checkpoint_outlives_the_key_that_signed_it(bench: EvidenceBench, tmp_path: Path) -> None:
