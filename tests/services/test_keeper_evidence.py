@@ -153,7 +153,7 @@ def test_each_signer_stands_under_his_own_authority(
     expected = made["authority"].public_bytes(Encoding.DER)
     for name in ("signature", "presence"):
         assert x509_of(files[f"{name}.pem"])[1] == expected
-    assert "AC Professionnels 2 » émis par une autorité" in told(bench, files, tmp_path)
+    assert "AC Professionnels 2 » émis par « OCT-GATEWAY TEST Racine »" in told(bench, files, tmp_path)
 
 
 # ---------------------------------------------------------------- the checkpoint and its stamp
