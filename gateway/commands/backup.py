@@ -155,8 +155,10 @@ def take_up(arguments: argparse.Namespace) -> int:
 
 def read_recovery_key(path: Path, passphrase_file: Path | None) -> PrivateKey:
     """A recovery key; its passphrase is asked for where no file has it."""
-    content = path.read_bytes()
-    phrase = passphrase_file.read_bytes().rstrip(b"\r\n") if passphrase_file else None
+    with _files(str(path)):
+        content = path.read_bytes()
+    with _files(str(passphrase_file)):
+        phrase = passphrase_file.read_bytes().rstrip(b"\r\n") if passphrase_file else None
     if phrase is None and b"ENCRYPTED" in content:
         phrase = ask_secret(f"Phrase secrète de la clé de recours {path.name}").encode()
     with naming(path):

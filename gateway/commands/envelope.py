@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import os
 import shutil
 import stat
@@ -205,9 +206,18 @@ def _stream(name: str) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     with _readable(name):
-        file = Path(name).open("rb")  # noqa: SIM115 - only the opening is the user's affair
-    with file:
+        raw = _Raw(name)
+    with io.BufferedReader(raw) as file:
         yield file
+
+
+class _Raw(io.FileIO):
+    """A file that cannot be read on is named, not the one that is being written from it."""
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Refused CMS-050 where the disk does not give it."""
+        with _readable(str(self.name)):
+            return super().readinto(buffer) or 0
 
 
 def _is_regular(file: BinaryIO) -> bool:

@@ -236,4 +236,7 @@ def test_bad_place(
 ) -> None:
     words = line(leaf, sound(room, pki), {action.dest: str(room / bad)})
     monkeypatch.chdir(room)
-    check(leaf, typed(monkeypatch, words, SERVED_S if leaf.words[:2] in SERVING else PATIENCE_S))
+    said = typed(monkeypatch, words, SERVED_S if leaf.words[:2] in SERVING else PATIENCE_S)
+    check(leaf, said)
+    if (action.metavar, bad) == ("ENTRÉE", "unreadable"):
+        assert bad in said.err  # and not the file that was to be written from it
