@@ -8,7 +8,7 @@ ROOT   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # What Debian gives: to build the two bindings, the card's side, and what tests hold us against.
 PACKAGES := python3-venv python3-dev gcc libc6-dev pkg-config libpcsclite-dev libsystemd-dev \
             pcscd vsmartcard-vpcd opensc openssl openssh-server libengine-pkcs11-openssl iproute2 util-linux systemd systemd-container tzdata chromium \
-            swtpm tpm2-tools
+            swtpm tpm2-tools faketime
 STRONGSWAN := charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins
 
 .PHONY: setup demo test check bench dev power test-large vm-test conformity ipsec

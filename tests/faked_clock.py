@@ -1,8 +1,8 @@
 """A clock that tests set for processes that run: Debian's libfaketime and a file that says how far it is from ours.
 
-Time passes for the monotonic clock too, as it does for a box that is left alone, unless a process is started with
-``stepped``: then only the wall clock jumps, as when somebody sets it.  What a file system notes of a file stays the
-machine's own time.
+Time passes for the monotonic clock too, as it does for a box that is left alone.  The library can leave that one as it
+is, but then fails ``time.sleep``, whose deadlines it takes for faked ones; so a clock that falls back falls while the
+box is off.  What a file system notes of a file stays the machine's own time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ class FakedClock:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self.stepped = False
         self.set(datetime.now(UTC))
 
     def now(self) -> datetime:
@@ -42,7 +41,6 @@ class FakedClock:
     def command(self, words: Sequence[str]) -> list[str]:
         """A command that goes by this clock."""
         told = {"LD_PRELOAD": LIBRARY, "FAKETIME_TIMESTAMP_FILE": self._file, "FAKETIME_NO_CACHE": 1, "NO_FAKE_STAT": 1}
-        told |= {"FAKETIME_DONT_FAKE_MONOTONIC": 1} if self.stepped else {}
         return ["env", *(f"{name}={value}" for name, value in told.items()), *words]
 
 

@@ -58,9 +58,10 @@ class LocalTsa:
     down: bool = False
     asked: int = 0
     url: str = ""
-    authority_days: int = 365
+    authority_days: int = 4000
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     command: Callable[[list[str]], list[str]] = lambda words: words
+    _turn: threading.Lock = field(init=False, default_factory=threading.Lock)
     authority: bytes = field(init=False)
     certificate: bytes = field(init=False)
 
@@ -79,9 +80,10 @@ class LocalTsa:
         key = self._key()
         made = self._certificate("TEST TSA", "TEST TSA AC", key, self._ca_key, self.days, ca=False)
         self.certificate = made.public_bytes(Encoding.DER)
-        (self.folder / "tsa.pem").write_bytes(made.public_bytes(Encoding.PEM))
         secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        (self.folder / "tsa.key").write_bytes(secret)
+        with self._turn:
+            (self.folder / "tsa.pem").write_bytes(made.public_bytes(Encoding.PEM))
+            (self.folder / "tsa.key").write_bytes(secret)
 
     def _key(self) -> PrivateKey:
         return ec.generate_private_key(ec.SECP256R1()) if self.kind == "ec" else rsa.generate_private_key(65537, 2048)
@@ -107,9 +109,10 @@ class LocalTsa:
     def answer(self, asked: bytes) -> bytes:
         """The DER of a TimeStampResp."""
         query = self.folder / "query.tsq"
-        query.write_bytes(asked)
         words = ["openssl", "ts", "-reply", "-config", str(self.folder / "tsa.cnf"), "-queryfile", str(query)]
-        return subprocess.run(self.command(words), check=True, capture_output=True).stdout
+        with self._turn:
+            query.write_bytes(asked)
+            return subprocess.run(self.command(words), check=True, capture_output=True).stdout
 
     def verifies(self, token: bytes, imprint: bytes) -> bool:
         """What `openssl ts -verify` says of a token (not of a response)."""
