@@ -9,7 +9,6 @@ Everything of ours lies in ``.pesit`` inside the directory. It prints nothing: w
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -18,7 +17,7 @@ import shutil
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -28,7 +27,7 @@ from typing import Any, Literal
 from gateway.disk import sync_directory
 from gateway.errors import Trouble
 from gateway.link.context import Context
-from gateway.link.held import Held
+from gateway.link.held import Held, on_disk
 from gateway.link.partners import PartnerEntry, Partners
 from gateway.pesit import diagnostics
 from gateway.pesit.records import Form, form_of
@@ -69,16 +68,6 @@ def harmless(name: str) -> str:
         mark = hashlib.sha256(coded).hexdigest()[:8]
         safe = f"{coded[: _LONGEST_NAME - 9].decode(errors='ignore')}~{mark}"
     return safe
-
-
-@contextmanager
-def on_disk() -> Iterator[None]:
-    """What the disk refuses, as the diagnostic that tells a partner: 2.219 no room, 2.213 anything else."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise diagnostics.trouble("2.219" if full else "2.213", error.strerror or "") from error
 
 
 class Directory:

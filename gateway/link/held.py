@@ -6,11 +6,24 @@ line took the transfer over.  Where a file begins, and what letting go brings ab
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO
 
 from gateway.errors import Trouble
 from gateway.pesit import diagnostics
+
+
+@contextmanager
+def on_disk() -> Iterator[None]:
+    """What the disk refuses, as the diagnostic that tells a partner: 2.219 no room, 2.213 anything else."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise diagnostics.trouble("2.219" if full else "2.213", error.strerror or "") from error
 
 
 class Held:
