@@ -75,7 +75,7 @@ async def _carry(
 
         def marked(point: SyncPoint) -> None:
             with on_disk():
-                context.record(point, point.offset, durable=False)
+                context.record(point, point.offset)
 
         async with connected(arguments) as connection:
             outcome = await connection.send(

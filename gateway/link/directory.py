@@ -17,7 +17,6 @@ import shutil
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -37,7 +36,6 @@ Tell = Callable[[str, Mapping[str, Any]], None]
 """What happened, and what there is to know of it."""
 
 PRIVATE = ".pesit"
-BUFFER = 1 << 20
 _LONGEST_NAME = 200
 _KEPT_S = 30 * 86400.0
 """How long contexts outlive their last line."""
@@ -273,9 +271,8 @@ class Incoming(Held):
         self, context: Context, part: Path, form: Form, limit: int, done: Callable[[int, int], None]
     ) -> None:  # fmt: skip
         """``limit`` in bytes, 0 for none; ``done`` gets bytes and articles when the file is whole and on disk."""
-        super().__init__()
+        super().__init__(context.reach, part, context.path)
         self._context = context
-        self._part = part
         self._form = form
         self._limit = limit
         self._done = done
@@ -283,7 +280,7 @@ class Incoming(Held):
     def position(self) -> SyncPoint:
         """The last durable point; the start where the file is not what the context says."""
         last = self._context.last
-        size = self._part.stat().st_size if self._part.exists() else 0
+        size = self._path.stat().st_size if self._path.exists() else 0
         return last.point if size >= last.place else SyncPoint()
 
     def truncate(self, point: SyncPoint) -> None:
@@ -294,12 +291,8 @@ class Incoming(Held):
             raise diagnostics.trouble("2.228")
         with on_disk():
             # Not durable: after a power cut the file is as long as an older line says, or that line does not count.
-            self._context.record(point, place, durable=False)
-            if self._file is None:
-                self._part.touch()
-                self._file = self._part.open("r+b", buffering=BUFFER)
-            self._file.seek(place)
-            self._file.truncate()
+            self._context.record(point, place)
+            self._cut(place)
 
     def write(self, data: bytes, ends: bool) -> None:
         """Append what it is locally; 2.224 beyond the limit."""
@@ -309,32 +302,25 @@ class Incoming(Held):
             if self._limit and file.tell() > self._limit:
                 raise diagnostics.trouble("2.224")
 
-    def sync(self, point: SyncPoint) -> None:
-        """Data first, then the context."""
+    async def sync(self) -> None:
+        """As every receiver does; the context has the points."""
         with on_disk():
-            self._context.record(point, self._force(), durable=True)
+            await super().sync()
 
     def end(self, size: int, articles: int) -> None:
         """All of it on disk, then under its name."""
         with on_disk():
             self._force()
+            self._root()
             self._done(size, articles)
         self.close()
 
     def abandon(self, reason: Trouble, *, keep: bool) -> None:
         """Stop; without ``keep`` the transfer is forgotten."""
         if self._file is not None and not keep:
-            self._part.unlink(missing_ok=True)
+            self._path.unlink(missing_ok=True)
             self._context.drop()
         self.close()
-
-    def close(self) -> None:
-        """Let go of the file: nothing more is written by this line."""
-        if self._file is not None:
-            with suppress(OSError):
-                self._file.close()
-            self._file = None
-        self._over = True
 
 
 class Repeated:
@@ -353,7 +339,10 @@ class Repeated:
     def write(self, data: bytes, ends: bool) -> None:
         """Here long since."""
 
-    def sync(self, point: SyncPoint) -> None:
+    def mark(self, point: SyncPoint) -> None:
+        """Known long since."""
+
+    async def sync(self) -> None:
         """On disk long since."""
 
     def end(self, size: int, articles: int) -> None:
@@ -389,7 +378,7 @@ class Offered:
     def marked(self, point: SyncPoint) -> None:
         """A point that the requester may come back to; one that a power cut loses costs a new transfer."""
         with on_disk():
-            self._context.record(point, point.offset, durable=False)
+            self._context.record(point, point.offset)
 
     def acknowledged(self, point: SyncPoint) -> None:
         """Points are known since they were set."""

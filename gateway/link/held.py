@@ -6,14 +6,21 @@ line took the transfer over.  Where a file begins, and what letting go brings ab
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO
 
+from gateway.disk import sync_directory
 from gateway.errors import Trouble
+from gateway.link.context import Kept
 from gateway.pesit import diagnostics
+from gateway.pesit.transfer import SyncPoint
+
+BUFFER = 1 << 20
 
 
 @contextmanager
@@ -29,9 +36,36 @@ def on_disk() -> Iterator[None]:
 class Held:
     """A receiver's hold of its file."""
 
-    def __init__(self) -> None:
+    def __init__(self, record: Callable[[Sequence[Kept]], None], path: Path, *beside: Path) -> None:
+        """The file is ``path``; ``record`` keeps points of it durably, in their order; its own files are ``beside``."""
+        self._record_points = record
+        self._path = path
         self._file: IO[bytes] | None = None
         self._over = False
+        self._unrooted = frozenset(each.parent for each in (path, *beside))
+        self._marked: list[Kept] = []
+
+    def mark(self, point: SyncPoint) -> None:
+        """``point`` stands behind what was written until now."""
+        self._marked.append(Kept(point, self._own().tell()))
+
+    async def sync(self) -> None:
+        """The data first, then the points that were marked; while the disk is busy more may be written and marked."""
+        file, marked, self._marked = self._own(), self._marked, []
+        file.flush()
+        unrooted, self._unrooted = self._unrooted, frozenset()
+        # Its own descriptor: another line may take the file over, and close it, before the thread comes to it.
+        await asyncio.to_thread(_force, os.dup(file.fileno()), unrooted)
+        self._own()
+        self._record_points(marked)
+
+    def close(self) -> None:
+        """Let go of the file for good: nothing more is written by this line."""
+        self._over = True
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+            self._file = None
 
     def _still_ours(self) -> None:
         """Trouble 2.207 once the receiver has let go for good."""
@@ -44,12 +78,36 @@ class Held:
             raise _taken_over()
         return self._file
 
-    def _force(self) -> int:
-        """Have on disk what was written; the place in the file, in bytes."""
+    def _cut(self, place: int) -> IO[bytes]:
+        """The file, opened if it was not yet, to go on from ``place`` in bytes; what was marked is void."""
+        if self._file is None:
+            self._path.touch()
+            self._file = self._path.open("r+b", buffering=BUFFER)
+        self._marked = []
+        self._file.seek(place)
+        self._file.truncate()
+        return self._file
+
+    def _force(self) -> None:
+        """Have on disk all that was written."""
         file = self._own()
         file.flush()
         os.fsync(file.fileno())
-        return file.tell()
+
+    def _root(self) -> None:
+        """Have on disk the name under which it is found, and that of what lies beside it."""
+        for directory in self._unrooted:
+            sync_directory(directory)
+        self._unrooted = frozenset()
+
+
+def _force(descriptor: int, directories: Iterable[Path]) -> None:
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    for directory in directories:
+        sync_directory(directory)
 
 
 def _taken_over() -> Trouble:
