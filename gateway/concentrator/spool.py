@@ -36,7 +36,7 @@ class Incoming(Held):
         self, store: Store, row: sqlite3.Row, settings: ConcentratorSettings, done: Callable[[Copied], None]
     ) -> None:
         """``done`` records the end durably; it is called when the file lies in its place."""
-        super().__init__(self._record, settings.spool / str(row["id"]))
+        super().__init__(settings.spool / str(row["id"]), self._record)
         self._store = store
         self._transfer = int(row["id"])
         self._point = point_of(row)

@@ -271,7 +271,7 @@ class Incoming(Held):
         self, context: Context, part: Path, form: Form, limit: int, done: Callable[[int, int], None]
     ) -> None:  # fmt: skip
         """``limit`` in bytes, 0 for none; ``done`` gets bytes and articles when the file is whole and on disk."""
-        super().__init__(context.reach, part, context.path)
+        super().__init__(part, context.reach, context.path, apart=True)
         self._context = context
         self._form = form
         self._limit = limit

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -21,6 +23,8 @@ from gateway.pesit import diagnostics
 from gateway.pesit.transfer import SyncPoint
 
 BUFFER = 1 << 20
+DISK = ThreadPoolExecutor(4, thread_name_prefix="disk")
+"""Threads that wait for a disk; each starts when it is first needed. What is more waits its turn, as it would there."""
 
 
 @contextmanager
@@ -36,14 +40,22 @@ def on_disk() -> Iterator[None]:
 class Held:
     """A receiver's hold of its file."""
 
-    def __init__(self, record: Callable[[Sequence[Kept]], None], path: Path, *beside: Path) -> None:
-        """The file is ``path``; ``record`` keeps points of it durably, in their order; its own files are ``beside``."""
-        self._record_points = record
+    def __init__(
+        self, path: Path, record: Callable[[Sequence[Kept]], None], *beside: Path, apart: bool = False
+    ) -> None:  # fmt: skip
+        """The file is ``path``. ``record`` keeps points of it durably, in their order; its own files are ``beside``.
+
+        ``apart``: it may be called in another thread.
+        """
         self._path = path
+        self._record_points = record
+        self._apart = apart
         self._file: IO[bytes] | None = None
         self._over = False
         self._unrooted = frozenset(each.parent for each in (path, *beside))
         self._marked: list[Kept] = []
+        self._letting_go = threading.Lock()
+        """Held by who forces the file, in a thread, and by who closes it, perhaps for another line."""
 
     def mark(self, point: SyncPoint) -> None:
         """``point`` stands behind what was written until now."""
@@ -51,21 +63,28 @@ class Held:
 
     async def sync(self) -> None:
         """The data first, then the points that were marked; while the disk is busy more may be written and marked."""
-        file, marked, self._marked = self._own(), self._marked, []
-        file.flush()
-        unrooted, self._unrooted = self._unrooted, frozenset()
-        # Its own descriptor: another line may take the file over, and close it, before the thread comes to it.
-        await asyncio.to_thread(_force, os.dup(file.fileno()), unrooted)
-        self._own()
-        self._record_points(marked)
+        marked, self._marked = self._marked, []
+        self._own().flush()
+        await asyncio.get_running_loop().run_in_executor(DISK, self._settle, marked)
+        if not self._apart:
+            self._own()
+            self._record_points(marked)
+
+    def _settle(self, marked: Sequence[Kept]) -> None:
+        with self._letting_go:
+            os.fsync(self._own().fileno())
+            self._root()
+            if self._apart:
+                self._record_points(marked)
 
     def close(self) -> None:
-        """Let go of the file for good: nothing more is written by this line."""
-        self._over = True
-        if self._file is not None:
-            with suppress(OSError):
-                self._file.close()
-            self._file = None
+        """Let go of the file for good: nothing more is written or recorded by this line."""
+        with self._letting_go:
+            self._over = True
+            if self._file is not None:
+                with suppress(OSError):
+                    self._file.close()
+                self._file = None
 
     def _still_ours(self) -> None:
         """Trouble 2.207 once the receiver has let go for good."""
@@ -99,15 +118,6 @@ class Held:
         for directory in self._unrooted:
             sync_directory(directory)
         self._unrooted = frozenset()
-
-
-def _force(descriptor: int, directories: Iterable[Path]) -> None:
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    for directory in directories:
-        sync_directory(directory)
 
 
 def _taken_over() -> Trouble:

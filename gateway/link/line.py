@@ -20,8 +20,8 @@ from gateway.pesit.codec import Fpdu
 from gateway.pesit.diagnostics import SUCCESS, Violation
 from gateway.pesit.session import Event, Session
 
-ENOUGH = 1 << 18
-"""Unheard bytes above which reading pauses; more than the longest entity, or it would never be complete."""
+ENOUGH = 1 << 19
+"""Unheard bytes above which reading pauses; more than one read brings, which would else be a pause for each."""
 
 
 @dataclass(frozen=True)

@@ -231,7 +231,7 @@ class _Incoming(Held):
     """A file on its way in (``link.flow.Receiving``)."""
 
     def __init__(self, spool: Spool, file: int, arrived: Callable[[], None]) -> None:
-        super().__init__(partial(spool.record, file, "in"), spool.path(file))
+        super().__init__(spool.path(file), partial(spool.record, file, "in"))
         self._spool = spool
         self._id = file
         self._arrived = arrived

@@ -6,21 +6,21 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from gateway.errors import Trouble
 from gateway.link.context import Kept
-from gateway.link.held import Held
+from gateway.link.held import DISK, Held
 from gateway.pesit.transfer import SyncPoint
 
 
 class Receiver(Held):
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, apart: bool = False) -> None:
         self.told: list[list[Kept]] = []
-        super().__init__(lambda points: self.told.append(list(points)), path)
+        super().__init__(path, lambda points: self.told.append(list(points)), apart=apart)
 
     def begin(self, place: int = 0) -> None:
         self._still_ours()
@@ -30,9 +30,9 @@ class Receiver(Held):
         self._own().write(data)
 
 
-@pytest.fixture
-def receiver(tmp_path: Path) -> Iterator[Receiver]:
-    made = Receiver(tmp_path / "file")
+@pytest.fixture(params=[False, True], ids=["recorded here", "recorded apart"])
+def receiver(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Receiver]:
+    made = Receiver(tmp_path / "file", request.param)
     made.begin()
     yield made
     made.close()
@@ -97,9 +97,8 @@ def test_what_comes_while_the_disk_is_busy_is_for_the_next_time(
     assert disk.forced == [("file", 5), (tmp_path.name, 0), ("file", 8)]
 
 
-def test_a_file_taken_over_while_the_disk_is_busy_has_no_new_point(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_takes_a_file_over_waits_for_the_disk(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The point that was under way is kept before the other line looks, or never."""
     disk = SlowDisk()
 
     async def talk() -> None:
@@ -107,13 +106,31 @@ def test_a_file_taken_over_while_the_disk_is_busy_has_no_new_point(
         receiver.mark(SyncPoint(1, 3, 1))
         point = asyncio.create_task(receiver.sync())
         await disk.busy()
+        threading.Timer(0.2, disk.let_go.set).start()
         receiver.close()
-        disk.let_go.set()
-        with pytest.raises(Trouble, match="autre liaison"):
+        known = list(receiver.told)
+        with suppress(Trouble):
             await point
+        assert disk.forced[0] == ("file", 3) and known == receiver.told
 
     with disk.instead(monkeypatch):
         asyncio.run(talk())
+
+
+def test_a_file_taken_over_before_its_turn_has_no_new_point(receiver: Receiver) -> None:
+    async def talk() -> None:
+        free = threading.Event()
+        for _ in range(DISK._max_workers):
+            DISK.submit(free.wait, 10)
+        receiver.mark(SyncPoint(1, 0, 1))
+        point = asyncio.create_task(receiver.sync())
+        await asyncio.sleep(0)
+        receiver.close()
+        free.set()
+        with pytest.raises(Trouble, match="autre liaison"):
+            await point
+
+    asyncio.run(talk())
     assert receiver.told == []
 
 

@@ -175,7 +175,7 @@ class Fetching(Held):
     """The receiving end of one read (``link.flow.Receiving``)."""
 
     def __init__(self, transfers: Transfers, pull: Pull) -> None:
-        super().__init__(partial(transfers.record_points, pull), transfers.file(pull))
+        super().__init__(transfers.file(pull), partial(transfers.record_points, pull))
         self.pull = pull
         self._transfers = transfers
 
