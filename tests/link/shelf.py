@@ -66,9 +66,13 @@ class Incoming:
 
     async def sync(self) -> None:
         marked, self._marked = self._marked, []
-        await asyncio.sleep(0)
+        await self.disk()
         self._record().write_text(json.dumps(asdict(marked[-1])))
         self.synced += marked
+
+    async def disk(self) -> None:
+        """It takes its time."""
+        await asyncio.sleep(0)
 
     def end(self, size: int, articles: int) -> None:
         assert self._file.tell() == size
