@@ -291,7 +291,8 @@ class Incoming(Held):
             raise diagnostics.trouble("2.228")
         with on_disk():
             # Not durable: after a power cut the file is as long as an older line says, or that line does not count.
-            self._context.record(point, place)
+            if point != self._context.last.point:
+                self._context.record(point, place)
             self._cut(place)
 
     def write(self, data: bytes, ends: bool) -> None:

@@ -22,7 +22,7 @@ from gateway.link.context import Kept
 from gateway.pesit import diagnostics
 from gateway.pesit.transfer import SyncPoint
 
-BUFFER = 1 << 20
+BUFFER = 1 << 18
 DISK = ThreadPoolExecutor(4, thread_name_prefix="disk")
 """Threads that wait for a disk; each starts when it is first needed. What is more waits its turn, as it would there."""
 
