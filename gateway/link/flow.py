@@ -2,7 +2,7 @@
 
 Rules: the sender sets a point before the article that would overflow the interval (F-73) and waits only when
 the window is full. The receiver has a point on disk, durably recorded, before it acknowledges it (F-75), and
-nothing is stated as stored before it is (F-113).
+hears on meanwhile as far as the window goes; nothing is stated as stored before it is (F-113).
 What reads or keeps the file may raise: ``GoBack`` asks for RESYN (F-109), any other ``Trouble`` for IDT (F-110).
 An interruption, ours or theirs, is settled here and raised as ``Interrupted``; what follows it, CRF and
 DESELECT, is the caller's.

@@ -1,7 +1,9 @@
 """The file that one line writes: two lines never write one file.
 
 Who receives a file holds it from its first ``truncate`` until it lets go of it, on its own account or because another
-line took the transfer over.  Where a file begins, and what letting go brings about, is each receiver's own.
+line took the transfer over.  A point of it is recorded when the data before it and the name of the file are on disk
+(F-75); a thread waits for the disk, and whoever lets go of the file waits for that thread.  Where a file begins, how
+points are recorded and what letting go brings about is each receiver's own.
 """
 
 from __future__ import annotations
