@@ -36,8 +36,9 @@ demo: setup
 dev: setup
 	$(BIN)/python firmware-tools/dev
 
+# Two files of tests at a time: they wait more than they work.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 power: setup
 	$(BIN)/python -m pytest -m long tests/power

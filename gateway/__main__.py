@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
+import traceback
 from collections.abc import Sequence
 
+from gateway.commands.parser import Parser
 from gateway.errors import Deferred, Refused, Scope
 
-USAGE, REFUSED, UNAVAILABLE, LATER = 64, 65, 69, 75
+REFUSED, UNAVAILABLE, BUG, LATER = 65, 69, 70, 75
 
 PRACTICE = (
     "status", "fichiers", "lots", "factures", "show", "submit", "resend", "hold", "release", "returns",
 )  # fmt: skip
 
 FAMILIES = {
-    "run": "run",
-    "dev": "run",
     **dict.fromkeys(PRACTICE, "practice"),
     "mandates": "mandates",
     "journal": "journal",
@@ -40,23 +41,17 @@ FAMILIES = {
     "config": "configuration",
     "backup": "backup",
     "restore": "backup",
+    "run": "run",
+    "dev": "run",
 }
-"""First word → module of ``gateway.commands``."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse, with the exit code of sysexits for a usage error."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}\n")
+"""First word → module of ``gateway.commands``, in the order of the help."""
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    parser = _Parser(prog="gateway", description="Passerelle de télétransmission d'un cabinet vers son OCT.")
-    subparsers = parser.add_subparsers(required=True, metavar="COMMANDE", parser_class=_Parser)
-    wanted = {FAMILIES[words[0]]} if words and words[0] in FAMILIES else set(FAMILIES.values())
-    for module in sorted(wanted):
+    parser = Parser(prog="gateway", description="Passerelle de télétransmission d'un cabinet vers son OCT.")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMANDE", parser_class=Parser)
+    wanted = [FAMILIES[words[0]]] if words and words[0] in FAMILIES else dict.fromkeys(FAMILIES.values())
+    for module in wanted:
         importlib.import_module(f"gateway.commands.{module}").register(subparsers)
     return parser
 
@@ -64,6 +59,9 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     words = sys.argv[1:] if words is None else words
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name in Latin-1, a terminal without accents
     arguments = _parser(words).parse_args(words)
     try:
         return int(arguments.act(arguments))
@@ -75,6 +73,10 @@ def main(words: Sequence[str] | None = None) -> int:
         return UNAVAILABLE if deferral.scope in (Scope.CARD, Scope.ROUTE) else LATER
     except KeyboardInterrupt:
         return 130
+    except Exception:  # a bug or a broken disk: said as Python says it, and the end all the same
+        traceback.print_exc()
+        print("gateway : ce n'était pas prévu ; les lignes ci-dessus sont à transmettre.", file=sys.stderr)
+        return BUG
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gateway.errors import Refused, Scope
+from gateway.errors import Refused, Scope, os_words
 
 T = TypeVar("T")
 
@@ -118,13 +118,23 @@ def read_document(path: Path, known: Collection[str]) -> dict[str, Any]:
     except FileNotFoundError:
         raise Refused("CFG-001", f"Fichier de configuration absent : {path}.", Scope.BOX) from None
     except OSError as error:
-        raise Refused("CFG-001", f"{path} ne peut pas être lu : {error.strerror}.", Scope.BOX) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Refused("CFG-002", f"{path} n'est pas du TOML lisible : {error}.", Scope.BOX) from None
+        raise Refused("CFG-001", f"{path} ne peut pas être lu : {os_words(error)}.", Scope.BOX) from None
+    except UnicodeDecodeError:
+        raise Refused("CFG-002", f"{path} n'est pas un texte (UTF-8).", Scope.BOX) from None
+    except tomllib.TOMLDecodeError as error:
+        raise Refused("CFG-002", f"{path} n'est pas du TOML lisible : {toml_words(error)}.", Scope.BOX) from None
     for name in document:
         if name not in known:
             raise Refused("CFG-003", f"{path} : section [{name}] inconnue.", Scope.BOX)
     return document
+
+
+def toml_words(error: tomllib.TOMLDecodeError) -> str:
+    """Where a TOML text cannot be read, and what its reader says of it."""
+    told, _, place = str(error).rstrip(")").partition(" (at ")
+    for word, french in (("end of document", "à la fin"), ("line", "ligne"), ("column", "colonne")):
+        place = place.replace(word, french)
+    return f"{place}, « {told} »"
 
 
 def read_section(cls: type[T], table: object, where: str) -> T:

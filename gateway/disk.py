@@ -23,32 +23,43 @@ numbers, since not every service that may meet a full disk loads SQLite."""
 
 
 class DiskFull(Deferred):
-    """The disk takes no more: BOX-006, scope box.  Nothing has moved, and all goes on once there is room."""
+    """The disk takes no more (scope box).  Nothing has moved, and all goes on once there is room."""
+
+    CODE = "BOX-006"
+    TEXT = (
+        "Le disque de la passerelle est plein : plus rien n'est reçu ni transmis, rien n'est perdu."
+        " Laissez vos fichiers où ils sont : tout reprendra de soi-même dès qu'il y aura de la place."
+    )
 
     def __init__(self) -> None:
-        text = (
-            "Le disque de la passerelle est plein : plus rien n'est reçu ni transmis, rien n'est perdu."
-            " Laissez vos fichiers où ils sont : tout reprendra de soi-même dès qu'il y aura de la place."
-        )
-        super().__init__("BOX-006", text, Scope.BOX)
+        super().__init__(self.CODE, self.TEXT, Scope.BOX)
 
 
 @contextmanager
-def room() -> Iterator[None]:
-    """DiskFull for whatever fails inside for want of room, and for that alone.
+def room(full: type[DiskFull] = DiskFull) -> Iterator[None]:
+    """DiskFull for whatever fails inside for want of room, and for that alone; ``full`` names whose disk it is, where
+    nothing inside has said so already.
 
     What wrote must be as it is after a crash: a transaction rolled back, a temporary file gone or to be swept."""
     try:
         yield
+    except DiskFull:
+        raise
     except Exception as trouble:
-        if not _lacks_room(trouble):
+        causes = _causes(trouble)
+        if not all(map(_lacks_room, causes)):
             raise
-        raise DiskFull from trouble
+        raise next((one for one in causes if isinstance(one, DiskFull)), full()) from trouble
+
+
+def _causes(trouble: Exception) -> list[Exception]:
+    """What failed: of several tasks that failed together, each."""
+    if isinstance(trouble, ExceptionGroup):
+        return [cause for one in trouble.exceptions for cause in _causes(one)]
+    return [trouble]
 
 
 def _lacks_room(trouble: Exception) -> bool:
-    if isinstance(trouble, ExceptionGroup):  # of several tasks that failed together, each
-        return all(map(_lacks_room, trouble.exceptions))
     if isinstance(trouble, OSError):
         return trouble.errno in NO_ROOM
     return isinstance(trouble, DiskFull) or getattr(trouble, "sqlite_errorcode", None) in NO_ROOM_SQLITE

@@ -22,5 +22,6 @@ def may_dump(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Search what the run left for the codes of its cards."""
-    config.pluginmanager.register(Sweep(config), "pin-sweep")
+    """Search what the run left for the codes of its cards; in the process that hears of all workers."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Sweep(config), "pin-sweep")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.server
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,8 @@ def _name(text: str) -> x509.Name:
 
 @dataclass
 class LocalTsa:
-    """What it answers with; ``down`` makes it answer 503, ``asked`` counts."""
+    """What it answers with; ``down`` makes it answer 503, ``asked`` counts.  ``now`` and ``command`` are for another
+    clock than ours: the time, and what a command becomes that goes by it."""
 
     folder: Path
     days: int = 365
@@ -57,27 +58,38 @@ class LocalTsa:
     down: bool = False
     asked: int = 0
     url: str = ""
+    authority_days: int = 365
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    command: Callable[[list[str]], list[str]] = lambda words: words
     authority: bytes = field(init=False)
     certificate: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True)
-        ca_key, key = self._key(), self._key()
-        ca = self._certificate("TEST TSA AC", "TEST TSA AC", ca_key, ca_key, ca=True)
-        made = self._certificate("TEST TSA", "TEST TSA AC", key, ca_key, ca=False)
-        self.authority, self.certificate = (one.public_bytes(Encoding.DER) for one in (ca, made))
+        self._ca_key = self._key()
+        ca = self._certificate("TEST TSA AC", "TEST TSA AC", self._ca_key, self._ca_key, self.authority_days, ca=True)
+        self.authority = ca.public_bytes(Encoding.DER)
         (self.folder / "ca.pem").write_bytes(ca.public_bytes(Encoding.PEM))
+        self.renew()
+        (self.folder / "serial").write_text("01\n")
+        (self.folder / "tsa.cnf").write_text(CONFIG.format(folder=self.folder, ess=self.ess))
+
+    def renew(self) -> None:
+        """Another certificate and key of the same authority, from now on."""
+        key = self._key()
+        made = self._certificate("TEST TSA", "TEST TSA AC", key, self._ca_key, self.days, ca=False)
+        self.certificate = made.public_bytes(Encoding.DER)
         (self.folder / "tsa.pem").write_bytes(made.public_bytes(Encoding.PEM))
         secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         (self.folder / "tsa.key").write_bytes(secret)
-        (self.folder / "serial").write_text("01\n")
-        (self.folder / "tsa.cnf").write_text(CONFIG.format(folder=self.folder, ess=self.ess))
 
     def _key(self) -> PrivateKey:
         return ec.generate_private_key(ec.SECP256R1()) if self.kind == "ec" else rsa.generate_private_key(65537, 2048)
 
-    def _certificate(self, name: str, issuer: str, key: PrivateKey, by: PrivateKey, *, ca: bool) -> x509.Certificate:
-        now = datetime.now(UTC)
+    def _certificate(
+        self, name: str, issuer: str, key: PrivateKey, by: PrivateKey, days: int, *, ca: bool
+    ) -> x509.Certificate:
+        now = self.now()
         builder = (
             x509.CertificateBuilder()
             .subject_name(_name(name))
@@ -85,7 +97,7 @@ class LocalTsa:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=self.days))
+            .not_valid_after(now + timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         )
         if not ca and self.purposes:
@@ -96,8 +108,8 @@ class LocalTsa:
         """The DER of a TimeStampResp."""
         query = self.folder / "query.tsq"
         query.write_bytes(asked)
-        command = ["openssl", "ts", "-reply", "-config", self.folder / "tsa.cnf", "-queryfile", query]
-        return subprocess.run(command, check=True, capture_output=True).stdout
+        words = ["openssl", "ts", "-reply", "-config", str(self.folder / "tsa.cnf"), "-queryfile", str(query)]
+        return subprocess.run(self.command(words), check=True, capture_output=True).stdout
 
     def verifies(self, token: bytes, imprint: bytes) -> bool:
         """What `openssl ts -verify` says of a token (not of a response)."""

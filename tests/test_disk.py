@@ -63,6 +63,22 @@ def test_want_of_room_is_one_trouble_of_the_box(act: Callable[[], None]) -> None
     assert (caught.value.code, caught.value.scope) == ("BOX-006", Scope.BOX)
 
 
+class OtherFull(DiskFull):
+    CODE = "OTHER"
+
+
+def say_whose() -> None:
+    with room():
+        write_full()
+
+
+@pytest.mark.parametrize(("act", "code"), [(write_full, "OTHER"), (say_whose, "BOX-006"), (fail_together, "BOX-006")])
+def test_whose_disk_it_is_stays_as_it_was_said_first(act: Callable[[], None], code: str) -> None:
+    with pytest.raises(DiskFull) as caught, room(OtherFull):
+        act()
+    assert caught.value.code == code
+
+
 def read_missing() -> None:
     Path("/nowhere").read_bytes()
 

@@ -21,6 +21,7 @@ from typing import Any
 from gateway.book.proofs import Proofs, read_rows
 from gateway.book.segments import names, proof_of
 from gateway.envelope.certificates import Use, check_path
+from gateway.envelope.names import common_name
 from gateway.envelope.signed import read_signed
 from gateway.errors import Deferred, Refused, Scope, Trouble
 from gateway.formats.receipt import Receipt
@@ -49,12 +50,14 @@ RECEIPT_LIMIT = 1 << 20
 
 @dataclass
 class Authority:
-    """Whose signatures count: certificates (DER), and time stamping authorities, if any."""
+    """Whose signatures count: certificates (DER), and time stamping authorities, if any; of which ``box`` the journal
+    must be ('': of any, but of one)."""
 
     roots: tuple[bytes, ...]
     chain: tuple[bytes, ...] = ()
     lists: tuple[bytes, ...] = ()
     tsa: tuple[bytes, ...] = ()
+    box: str = ""
     unlisted: bool = False
     """Some path was held good without a revocation list of its time."""
     _known: set[tuple[bytes, str, Use]] = field(default_factory=set, init=False)
@@ -76,8 +79,11 @@ class Authority:
 
 @dataclass
 class Inspection:
-    """What was found, and how much of what was looked at."""
+    """What was found, and how much of what was looked at; by which ``signers`` (name, SHA-256 of the certificate) the
+    checkpoints are, which the OCT alone can say to be this box's."""
 
+    box: str = ""
+    signers: list[str] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
     signed_to: dict[str, int] = field(default_factory=dict)
     checkpoints: int = 0
@@ -101,7 +107,7 @@ class _Signed:
         """By the SHA-256 of what was signed, without it."""
         self._last: dict[str, Checkpoint] = {}
         self._stamps: list[tuple[datetime, datetime]] = []
-        self.box = ""
+        self.box = authority.box
 
     def take_all(self, pieces: Iterable[tuple[Proof, str]], where: str, first: int, most: int) -> None:
         """The pieces of one place, numbered without a gap from ``first`` to ``most`` at least."""
@@ -142,7 +148,11 @@ class _Signed:
     def checkpoint(self, proof: Proof, signed: bytes) -> None:
         told, content = read_checkpoint(signed)
         self._authority.check(content.signature.certificate, content.chain, told.at, Use.SIGN_JOURNAL)
-        self.box = self.box or told.box
+        self.box = self.found.box = self.box or told.box
+        signer = content.signature.certificate
+        words = f"« {common_name(signer)} », SHA-256 {hashlib.sha256(signer).hexdigest()}"
+        if words not in self.found.signers:
+            self.found.signers.append(words)
         listed = (self.box, proof.chain, proof.size, proof.at, proof.about)
         if (told.box, told.chain, told.size, told.at, "") != listed or told.chain not in CHAINS:
             raise Refused("JRN-040", "il n'est pas de ce journal, ou n'y est pas à sa place.")
@@ -272,12 +282,13 @@ def _inspect(
         readings = []
         for chain in CHAINS:
             readings += _read_chain(chain, connection, files[chain], signed, recorded.get(chain, 0), progress, found)
-        found.findings += _strays(connection)
+        found.findings += [*_strays(connection), *_false_indexes(connection)]
         _conclude(found, readings, signed, authority, now)
     return found
 
 
 _ALL = (*CHAINS, PROOFS)
+_INDEXED = ("journal", "proofs")
 
 
 def _recorded(connection: sqlite3.Connection | None) -> dict[str, int]:
@@ -371,6 +382,15 @@ def _strays(connection: sqlite3.Connection | None) -> list[Finding]:
         Finding("inserted", printable(chain), seq, "", f"ligne {seq} en trop, hors de toute chaîne", "livre")
         for chain, seq in rows
     ]
+
+
+def _false_indexes(connection: sqlite3.Connection | None) -> list[Finding]:
+    """Where an index of the book does not lead to its rows: whoever asks by fichier would not be shown them."""
+    if connection is None:
+        return []
+    told = [row[0] for table in _INDEXED for row in connection.execute(f"PRAGMA integrity_check('{table}')")]
+    text = "le livre ne retrouve pas toutes ses lignes"
+    return [Finding("different", "", 0, "", f"{text} : {printable(one)}", "livre") for one in told if one != "ok"]
 
 
 def _run(reading: Reading, rows: Iterable[Row], progress: Callable[[int], None]) -> None:

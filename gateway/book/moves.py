@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.book.doors import Copied
-from gateway.book.schema import check_integrity, open_book
+from gateway.book.schema import check_integrity, open_book, transaction
 from gateway.errors import Scope, Trouble
 from gateway.fichier import State, Verb, may, target
 from gateway.journal.chain import EVIDENCE, START, Row, row_hash, row_text
@@ -56,14 +56,8 @@ class Book:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """One commit; an exception inside leaves the book as it was."""
-        self.connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self.connection):
             yield
-            self.connection.execute("COMMIT")
-        except BaseException:
-            if self.connection.in_transaction:  # a full disk may have ended it already
-                self.connection.execute("ROLLBACK")
-            raise
 
     def receive(self, fichier: str, columns: Fact, part: Copied) -> bool:
         """First move of a fichier; False if the book has it already.  ``columns`` are those of its table."""
@@ -239,7 +233,7 @@ class Book:
         """Digests of all parts that some row names."""
         rows = self._rows(
             "SELECT digest FROM parts UNION SELECT delivery FROM returns"
-            " UNION SELECT id FROM returns WHERE destroyed = '' OR kind IN ('receipt', 'arl')"
+            " UNION SELECT id FROM returns WHERE opened = '' AND (destroyed = '' OR kind IN ('receipt', 'arl'))"
         )
         return {row["digest"] for row in rows}
 

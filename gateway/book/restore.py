@@ -25,6 +25,7 @@ from gateway.envelope.ring import open_by
 from gateway.envelope.seal import seal
 from gateway.errors import Refused, Scope
 from gateway.fichier import Verb
+from gateway.formats.words import plural
 
 JUMP = 1000
 """Seals that the lost box cannot have made since its backup."""
@@ -76,7 +77,7 @@ def _check_empty(path: Path) -> None:
         count = book.connection.execute("SELECT count(*) FROM fichiers").fetchone()[0]
         book.close()
         if count:
-            text = f"Cette passerelle a déjà un livre de {count} fichiers ({path}) : rien n'est changé."
+            text = f"Cette passerelle a déjà un livre de {plural(count, 'fichier')} ({path}) : rien n'est changé."
             raise Refused("BAK-004", text, Scope.BOX)
 
 

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.book import exhibits
 from gateway.book.moves import Book, Fact
 from gateway.fichier import FINAL
 
@@ -24,8 +25,14 @@ ROLES: Mapping[str, tuple[str, ...]] = {COPIES: ("received", "sealed"), SIGNATUR
 EVIDENCE_KINDS = ("receipt", "arl")
 """Returns of which the original, signed by the OCT and without a patient, stays as evidence."""
 
+OWN_KINDS = ("keys", "trust")
+"""Returns that are for the box itself, which keeps what they say."""
+
 CLOSED = "(suivi clos)"
 """What stands in place of the practice's file name once the follow-up is over."""
+
+_LAST = ("seal_recipients", "void_signatures")
+"""Tables that speak of a fichier for as long as it has a row."""
 
 _FINAL = "(" + ", ".join(f"'{state}'" for state in sorted(FINAL)) + ")"
 _SENT = "CASE WHEN f.state = 'INTEGRATED' AND f.sent <> '' THEN f.sent ELSE f.since END"
@@ -61,6 +68,20 @@ def due_returns(book: Book, picked_before: str, unread_before: str) -> list[str]
         book,
         "SELECT id FROM returns WHERE destroyed = '' AND ((picked <> '' AND picked < ?)"
         " OR (kind = 'unread' AND arrived < ?)) ORDER BY arrived, id", picked_before, unread_before,
+    )  # fmt: skip
+
+
+def due_originals(book: Book, before: str) -> list[str]:
+    """Returns whose sealed original is of no more use: what the OCT signed is kept as evidence, or was for the box.
+
+    They would keep the key that they are sealed to for as long as themselves.
+    """
+    own, evidence = (", ".join(f"'{kind}'" for kind in kinds) for kinds in (OWN_KINDS, EVIDENCE_KINDS))
+    kept = "SELECT digest FROM proofs UNION SELECT digest FROM exhibits"
+    return _ids(
+        book,
+        f"SELECT id FROM returns WHERE opened = '' AND delivery = '' AND arrived < ? AND"  # noqa: S608
+        f" (kind IN ({own}) OR (kind IN ({evidence}) AND signed IN ({kept}))) ORDER BY arrived, id", before,
     )  # fmt: skip
 
 
@@ -113,6 +134,8 @@ def give_up_parts(book: Book, fichier: str, kind: str, rule: str, at: str) -> No
     book.connection.execute(f"DELETE FROM parts WHERE {where}", (fichier, *ROLES[kind]))  # noqa: S608
     if kind == COPIES:
         book.connection.execute("UPDATE fichiers SET destroyed = ? WHERE id = ?", (at, fichier))
+    if kind == SIGNATURES:
+        exhibits.drop(book, fichier)
     intend(book, f"{kind} {fichier}", {"class": kind, "rule": rule, "fichier": fichier, "parts": parts})
     book.changed.add(fichier)
 
@@ -126,6 +149,15 @@ def give_up_return(book: Book, key: str, rule: str, at: str) -> None:
     book.connection.execute("UPDATE returns SET delivery = '', destroyed = ? WHERE id = ?", (at, key))
     fact = {"class": RETURNS, "rule": rule, "fichier": "", "part": key, "kind": row["kind"], "parts": parts}
     intend(book, f"{RETURNS} {key}", fact)
+
+
+def give_up_original(book: Book, key: str, rule: str, at: str) -> None:
+    """The intent for the sealed original of a return of which the book has what matters."""
+    row = book.connection.execute("SELECT kind, signed FROM returns WHERE id = ?", (key,)).fetchone()
+    book.connection.execute("UPDATE returns SET opened = ? WHERE id = ?", (at, key))
+    fact = {"class": RETURNS, "rule": rule, "fichier": "", "part": key, "kind": row["kind"], "kept": row["signed"],
+            "parts": [{"role": "return", "digest": key}]}  # fmt: skip
+    intend(book, f"{RETURNS} {key} sealed", fact)
 
 
 # -- rows that need no intent: their transaction is act and proof
@@ -145,6 +177,8 @@ def end_follow(book: Book, fichier: str, rule: str) -> None:
 def end_digests(book: Book, fichiers: Sequence[str], rule: str) -> None:
     """Forget that these fichiers were there; the journal still tells it."""
     for fichier in fichiers:
+        for table in _LAST:
+            book.connection.execute(f"DELETE FROM {table} WHERE fichier = ?", (fichier,))  # noqa: S608
         book.connection.execute("DELETE FROM fichiers WHERE id = ?", (fichier,))
         book.record(fichier, {"verb": "destroy", "class": DIGESTS, "rule": rule})
 

@@ -7,6 +7,8 @@ previous version of the program can still open the book.  ``user_version`` count
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.errors import Refused, Scope
@@ -310,6 +312,16 @@ MIGRATIONS = (
     ALTER TABLE returns ADD COLUMN signed TEXT NOT NULL DEFAULT '';  -- SHA-256 of what the OCT signed; '' unknown
     CREATE INDEX returns_signed ON returns (signed) WHERE signed <> '';
     """,
+    """
+    CREATE TABLE announcements (                 -- what the OCT said of itself and of those above it
+        at      TEXT PRIMARY KEY,                -- by the OCT; the last one counts
+        content BLOB NOT NULL,
+        settled TEXT NOT NULL DEFAULT ''         -- when it was in force whole, or refused
+    ) STRICT;
+    """,
+    """
+    ALTER TABLE returns ADD COLUMN opened TEXT NOT NULL DEFAULT '';  -- when its sealed original was destroyed alone
+    """,
 )
 
 
@@ -333,6 +345,19 @@ def open_durable(path: Path, migrations: tuple[str, ...], *, one_thread: bool = 
     connection.execute("PRAGMA busy_timeout=10000")
     migrate(connection, migrations)
     return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """One commit; an exception inside, or one of the commit's own, leaves the database as it was."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk may have ended it already
+            connection.execute("ROLLBACK")
+        raise
 
 
 def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...]) -> None:

@@ -7,7 +7,6 @@ stopped; it is told what came back and what will be sent again.
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -20,12 +19,13 @@ from gateway.book import backup
 from gateway.book.doors import Door
 from gateway.book.moves import iso
 from gateway.book.restore import Place, restore
-from gateway.commands.sections import DEFAULT, read_paths
+from gateway.commands.sections import add_config, installed
+from gateway.commands.terminal import ask_secret
 from gateway.config import Paths
 from gateway.disk import LOCK, lock, sync_directory
 from gateway.envelope.algorithms import PrivateKey
 from gateway.envelope.certificates import load_key
-from gateway.errors import Deferred, Scope
+from gateway.errors import Deferred, Scope, naming, os_words
 from gateway.formats.words import plural
 from gateway.process.credentials import stored
 from gateway.process.keyring import read_certificate
@@ -41,18 +41,18 @@ JUMP = 4096
 def register(subparsers: Any) -> None:
     """Add both commands."""
     saving = subparsers.add_parser("backup", help="sauvegarder la passerelle, scellée au certificat de recours")
-    saving.add_argument("target", type=Path, metavar="FICHIER_OU_DOSSIER")
+    saving.add_argument("target", type=Path, metavar="SORTIE", help="fichier, ou dossier où le mettre")
     saving.set_defaults(act=save)
     restoring = subparsers.add_parser("restore", help="reprendre une sauvegarde sur une passerelle neuve")
-    restoring.add_argument("source", type=Path, metavar="SAUVEGARDE")
+    restoring.add_argument("source", type=Path, metavar="SAUVEGARDE", help="ce que « gateway backup » a écrit")
     restoring.add_argument(
         "--key", type=Path, action="append", required=True, metavar="FICHIER",
         help="clé de recours du cabinet (PEM) ; se répète s'il y en a eu plusieurs",
     )  # fmt: skip
-    restoring.add_argument("--passphrase-file", type=Path, metavar="FICHIER")
+    restoring.add_argument("--passphrase-file", type=Path, metavar="FICHIER", help="sa phrase secrète ; sinon demandée")
     restoring.set_defaults(act=take_up)
     for parser in (saving, restoring):
-        parser.add_argument("--config", type=Path, default=DEFAULT, metavar="FICHIER")
+        add_config(parser)
 
 
 # -- saving
@@ -60,7 +60,7 @@ def register(subparsers: Any) -> None:
 
 def save(arguments: argparse.Namespace) -> int:
     """Write a backup under its final name only when it is whole and durable."""
-    paths, now = read_paths(arguments.config), datetime.now(UTC)
+    paths, now = installed(arguments.config), datetime.now(UTC)
     target: Path = arguments.target
     if target.is_dir():
         target /= f"{paths.box_id}-{now:%Y%m%d-%H%M%S}.sauvegarde"
@@ -128,7 +128,7 @@ def _last_transfer(paths: Paths) -> int:
 
 def take_up(arguments: argparse.Namespace) -> int:
     """Make this box out of a backup."""
-    paths = read_paths(arguments.config)
+    paths = installed(arguments.config)
     trust = paths.trust
     present = {name: read_certificate(trust / f"{name}.pem") for name in ("box-seal", "box-delivery", "recovery")}
     with _files(str(arguments.source)):
@@ -155,11 +155,14 @@ def take_up(arguments: argparse.Namespace) -> int:
 
 def read_recovery_key(path: Path, passphrase_file: Path | None) -> PrivateKey:
     """A recovery key; its passphrase is asked for where no file has it."""
-    content = path.read_bytes()
-    phrase = passphrase_file.read_bytes().rstrip(b"\r\n") if passphrase_file else None
+    with _files(str(path)):
+        content = path.read_bytes()
+    with _files(str(passphrase_file)):
+        phrase = passphrase_file.read_bytes().rstrip(b"\r\n") if passphrase_file else None
     if phrase is None and b"ENCRYPTED" in content:
-        phrase = getpass.getpass(f"Phrase secrète de la clé de recours {path.name} : ").encode()
-    return load_key(content, phrase)
+        phrase = ask_secret(f"Phrase secrète de la clé de recours {path.name}").encode()
+    with naming(path):
+        return load_key(content, phrase)
 
 
 def _jump_transfers(paths: Paths, last: int) -> None:
@@ -179,4 +182,4 @@ def _files(name: str) -> Iterator[None]:
         yield
     except OSError as error:
         what = error.filename or name
-        raise Deferred("BAK-006", f"{what} : {error.strerror}.", Scope.BOX) from None
+        raise Deferred("BAK-006", f"{what} : {os_words(error)}.", Scope.BOX) from None

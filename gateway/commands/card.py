@@ -9,7 +9,6 @@ Where several cards lie in readers none is chosen, and the last try of a code is
 from __future__ import annotations
 
 import argparse
-import getpass
 import hashlib
 import json
 import os
@@ -31,9 +30,10 @@ from gateway.card.pkcs15 import PinEntry
 from gateway.card.proof import digest_info, proof_message
 from gateway.card.reader import Readers
 from gateway.card.session import Cards
+from gateway.commands.terminal import ask_secret
 from gateway.envelope import algorithms, signed
 from gateway.envelope.attributes import signed_attributes
-from gateway.errors import Deferred, Refused, Scope
+from gateway.errors import Deferred, Refused, Scope, os_words
 
 T = TypeVar("T")
 
@@ -67,8 +67,8 @@ def register(subparsers: Any) -> None:
         listing.add_argument("--json", action="store_true", help="pour un programme")
     verb("authenticate", "faire prouver à la carte qu'elle porte sa clé", authenticate, "pin")
     sign = verb("sign", "signer un fichier (CMS)", sign_file, "pin")
-    sign.add_argument("file", type=Path, metavar="FILE")
-    sign.add_argument("out", type=Path, metavar="OUT")
+    sign.add_argument("file", type=Path, metavar="FICHIER", help="ce qui est à signer")
+    sign.add_argument("out", type=Path, metavar="SORTIE", help="la signature, avec le contenu (CMS, DER)")
     verb("change-pin", "changer le code porteur", change_pin, "pin", "new-pin")
     verb("unblock", "débloquer la carte et lui donner un nouveau code", unblock, "puk", "new-pin")
 
@@ -182,9 +182,10 @@ def sign_file(arguments: argparse.Namespace) -> int:
                 _write(content, out, signature)
         part.replace(arguments.out)
     except OSError as error:
-        raise Refused("CPS-FILE", f"{error.filename} : {error.strerror}.", Scope.BOX) from None
+        raise Refused("CPS-FILE", f"{error.filename} : {os_words(error)}.", Scope.BOX) from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # it is not there, or cannot be
+            part.unlink()
     return 0
 
 
@@ -275,7 +276,7 @@ def _card(arguments: argparse.Namespace) -> Iterator[Cards]:
         with arguments.trace.open("w") if arguments.trace else nullcontext() as trace:
             yield Cards(Readers(), (lambda line: print(line, file=trace)) if trace else None)
     except OSError as error:
-        raise Refused("CPS-FILE", f"{error.filename} : {error.strerror}.", Scope.BOX) from None
+        raise Refused("CPS-FILE", f"{error.filename} : {os_words(error)}.", Scope.BOX) from None
 
 
 @contextmanager
@@ -305,11 +306,9 @@ def _code(arguments: argparse.Namespace, name: str) -> bytes:
     """The digits of a code, from its file or from the terminal."""
     path: Path | None = getattr(arguments, f"{name.replace('-', '_')}_file")
     try:
-        typed = path.read_bytes() if path else getpass.getpass(f"{_ASKED[name]} : ").encode()
+        typed = path.read_bytes() if path else ask_secret(_ASKED[name], "CPS-CODE").encode()
     except OSError as error:
-        raise Refused("CPS-CODE", f"{_ASKED[name]} : {error.filename} : {error.strerror}.", Scope.BOX) from None
-    except (EOFError, UnicodeError):  # its own text repeats some of what was typed
-        raise Refused("CPS-CODE", f"{_ASKED[name]} : ce qui a été tapé n'est pas un code.", Scope.BOX) from None
+        raise Refused("CPS-CODE", f"{_ASKED[name]} : {error.filename} : {os_words(error)}.", Scope.BOX) from None
     return typed.strip()
 
 

@@ -11,16 +11,18 @@ import json
 import sqlite3
 import sys
 from contextlib import closing
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from gateway.book.moves import utc_now
 from gateway.commands import concentrator_boxes
+from gateway.commands.parser import typed_day
+from gateway.concentrator.disk import OctDiskFull
 from gateway.concentrator.schema import open_reading
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
 from gateway.concentrator.witness import forget
+from gateway.disk import room
 from gateway.errors import Deferred, Scope
 from gateway.formats.words import plural
 from gateway.link.passwords import password_hash
@@ -35,31 +37,33 @@ LOTS = "SELECT emitter, destination, number, date, factures, amo, amc FROM lots 
 WORDS = {"integrated": "pris en charge", "refused": "refusé", "unopened": "non ouvert"}
 
 
+DIRECTORY: dict[str, Any] = {
+    "default": ConcentratorSettings.directory, "metavar": "RÉPERTOIRE",
+    "help": f"[concentrator] directory ; sinon {ConcentratorSettings.directory}",
+}  # fmt: skip
+
+
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``concentrator list`` and ``concentrator password``; each sets ``act``."""
     parser = subparsers.add_parser("concentrator", help="le concentrateur de réception")
-    actions = parser.add_subparsers(dest="action", required=True)
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="les fichiers intégrés")
-    listing.add_argument("--directory", type=Path, default=ConcentratorSettings.directory, metavar="RÉPERTOIRE")
-    listing.add_argument("--json", action="store_true", help="écrire du JSON")
+    listing.add_argument("--directory", type=Path, **DIRECTORY)
+    listing.add_argument("--json", action="store_true", help="pour un programme")
     listing.set_defaults(act=list_verdicts)
     password = actions.add_parser("password", help="l'empreinte d'un mot de passe, pour le réglage partners")
     password.set_defaults(act=print_hash)
     accept = actions.add_parser("accept-journal", help="le journal d'un boîtier restauré ou remplacé repart de zéro")
-    accept.add_argument("sender", metavar="CORRESPONDANT")
-    accept.add_argument("--why", required=True, metavar="RAISON")
-    accept.add_argument("--directory", type=Path, default=ConcentratorSettings.directory, metavar="RÉPERTOIRE")
+    accept.add_argument("sender", metavar="PARTENAIRE", help="identifiant PeSIT du boîtier (PI 3)")
+    accept.add_argument("--why", required=True, metavar="RAISON", help="pourquoi ; gardée parmi les alarmes")
+    accept.add_argument("--directory", type=Path, **DIRECTORY)
     accept.set_defaults(act=accept_journal)
     again = actions.add_parser("redeliver", help="remettre de nouveau à un boîtier restauré ce qu'il a eu depuis")
-    again.add_argument("sender", metavar="CORRESPONDANT")
-    again.add_argument("--since", required=True, type=_day, metavar="AAAA-MM-JJ", help="le jour de sa sauvegarde")
-    again.add_argument("--directory", type=Path, default=ConcentratorSettings.directory, metavar="RÉPERTOIRE")
+    again.add_argument("sender", metavar="PARTENAIRE", help="identifiant PeSIT du boîtier (PI 3)")
+    again.add_argument("--since", required=True, type=typed_day, metavar="AAAA-MM-JJ", help="le jour de sa sauvegarde")
+    again.add_argument("--directory", type=Path, **DIRECTORY)
     again.set_defaults(act=redeliver)
     concentrator_boxes.register(actions)
-
-
-def _day(text: str) -> str:
-    return date.fromisoformat(text).isoformat()
 
 
 def list_verdicts(arguments: argparse.Namespace) -> int:
@@ -82,7 +86,7 @@ def accept_journal(arguments: argparse.Namespace) -> int:
     path = arguments.directory / "concentrator.db"
     if not path.exists():
         raise Deferred("OCT-007", f"Aucun concentrateur n'a encore tourné dans {arguments.directory}.", Scope.BOX)
-    with closing(Store(path)) as store, store.transaction() as connection:
+    with room(OctDiskFull), closing(Store(path)) as store, store.transaction() as connection:
         done = forget(connection, arguments.sender, arguments.why, utc_now())
     print(f"{arguments.sender} : {plural(done, 'tête')} de journal oubliées.")
     return 0
@@ -93,7 +97,7 @@ def redeliver(arguments: argparse.Namespace) -> int:
     settings = ConcentratorSettings(directory=arguments.directory)
     if not settings.database.exists():
         raise Deferred("OCT-007", f"Aucun concentrateur n'a encore tourné dans {arguments.directory}.", Scope.BOX)
-    with closing(Store(settings.database)) as store:
+    with room(OctDiskFull), closing(Store(settings.database)) as store:
         done = store.redeliver(arguments.sender, arguments.since, [file.name for file in settings.returns.iterdir()])
     print(f"{arguments.sender} : {plural(done, 'retour sera remis', 'retours seront remis')} de nouveau.")
     return 0

@@ -13,17 +13,18 @@ import secrets
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from gateway.book.moves import iso, utc_now
-from gateway.commands.sections import DEFAULT, SECTIONS
+from gateway.commands.sections import SECTIONS, add_config
 from gateway.concentrator.boxes import MOST_TRIES, Boxes, MandateRow
+from gateway.concentrator.disk import OctDiskFull
 from gateway.concentrator.keys import load_trust
 from gateway.concentrator.publishing import publish
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
 from gateway.config import read_document, read_section
+from gateway.disk import room
 from gateway.envelope.box_keys import BY_NAME
 from gateway.errors import Refused, Scope
 from gateway.formats.codes import RANDOM_BYTES, proof_key, read_code, write_code
@@ -37,24 +38,24 @@ def register(actions: Any) -> None:
     """Add the three actions to ``concentrator``; each sets ``act``."""
     code = actions.add_parser("code", help="un code d'enrôlement pour le boîtier d'un cabinet")
     code.add_argument("partner", metavar="PARTENAIRE", help="identifiant PeSIT du boîtier (PI 3)")
-    code.add_argument("--rpps", required=True, help="le praticien dont la carte signera la demande")
+    code.add_argument("--rpps", required=True, metavar="RPPS", help="le praticien dont la carte signera la demande")
     code.add_argument(
         "--mandate", action="append", default=[], metavar="RPPS:ÉMETTEUR:RÔLE",
         help="qui signe pour quel numéro, pour un partenaire que les réglages ne déclarent pas",
     )  # fmt: skip
     code.set_defaults(act=make_code)
     listing = actions.add_parser("enrolments", help="les boîtiers enrôlés et l'empreinte de leur demande")
-    listing.add_argument("--json", action="store_true", help="écrire du JSON")
+    listing.add_argument("--json", action="store_true", help="pour un programme")
     listing.set_defaults(act=list_enrolments)
     revoke = actions.add_parser("revoke", help="mettre un boîtier hors de vigueur, et ses certificats sur la liste")
-    revoke.add_argument("partner", metavar="PARTENAIRE")
+    revoke.add_argument("partner", metavar="PARTENAIRE", help="identifiant PeSIT du boîtier (PI 3)")
     revoke.add_argument(
         "--certificate", default="", metavar="NOM", choices=tuple(BY_NAME),
-        help="celui-là seulement ; le partenaire reste en vigueur avec les autres",
+        help="celui-là seulement (box-seal, recovery…) ; le partenaire reste en vigueur avec les autres",
     )  # fmt: skip
     revoke.set_defaults(act=revoke_box)
     for parser in (code, listing, revoke):
-        parser.add_argument("--config", type=Path, default=DEFAULT, metavar="FICHIER")
+        add_config(parser)
 
 
 @contextmanager
@@ -66,7 +67,7 @@ def _store(arguments: argparse.Namespace) -> Iterator[tuple[ConcentratorSettings
         text = "Ce concentrateur n'enrôle pas de boîtiers : réglage [concentrator.enrolment] enabled."
         raise Refused("ENR-011", text, Scope.BOX)
     settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with closing(Store(settings.database)) as store:
+    with room(OctDiskFull), closing(Store(settings.database)) as store:
         yield settings, store
 
 

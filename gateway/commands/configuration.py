@@ -15,7 +15,7 @@ def register(subparsers: Any) -> None:
     sample = family.add_parser("sample", help="un exemple documenté, avec toutes les valeurs par défaut")
     sample.set_defaults(act=show_sample)
     check = family.add_parser("check", help="vérifier un fichier de configuration")
-    check.add_argument("file", nargs="?", default=str(DEFAULT), metavar="FICHIER")
+    check.add_argument("file", nargs="?", type=Path, default=DEFAULT, metavar="FICHIER", help=f"sinon {DEFAULT}")
     check.set_defaults(act=check_file)
 
 
@@ -27,6 +27,6 @@ def show_sample(arguments: argparse.Namespace) -> int:
 
 def check_file(arguments: argparse.Namespace) -> int:
     """Say that a file is right, or what is wrong in it (65)."""
-    check_all(Path(arguments.file))
+    check_all(arguments.file)
     print(f"{arguments.file} : correct.")
     return 0

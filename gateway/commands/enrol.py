@@ -8,7 +8,6 @@ that was signed is sent again as it is, and is answered as it was.
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from gateway.commands.card import add_card_options, sign_content
-from gateway.commands.sections import DEFAULT, SECTIONS
+from gateway.commands.sections import SECTIONS, add_config
+from gateway.commands.terminal import ask_secret
 from gateway.config import Paths, read_document, read_section
 from gateway.disk import sync_directory
 from gateway.envelope.algorithms import PublicKey, public_key
 from gateway.envelope.requests import is_local, mark
-from gateway.errors import Refused, Scope, Trouble
+from gateway.errors import Refused, Scope, Trouble, os_words
 from gateway.formats.codes import proof_key, read_code
 from gateway.formats.enrolment import fingerprint, fingerprint_words, read_fingerprint
 from gateway.process.enrolment import Accepted, accept, pem, prepare
@@ -31,7 +31,8 @@ from gateway.process.https import Declined, Place, fetch_root, post_request, rea
 from gateway.process.identity import Identity
 from gateway.services.forward.settings import ForwardSettings
 
-SHORTEST_PASSPHRASE = 12
+SHORTEST_PASSPHRASE, LONGEST_PASSPHRASE = 12, 1023
+"""Bytes; the longest that OpenSSL takes."""
 
 PRINTED = """
 Clé de recours du cabinet (marque {mark}). Imprimez ces lignes et gardez-les en lieu sûr, loin de la
@@ -44,9 +45,9 @@ passerelle, la phrase secrète ailleurs. Pour ouvrir une copie : openssl cms -de
 def register(subparsers: Any) -> None:
     """Add ``enrol``; it sets ``act``."""
     parser = subparsers.add_parser("enrol", help="enrôler cette passerelle auprès de son concentrateur")
-    parser.add_argument("url", metavar="https://HÔTE:PORT")
+    parser.add_argument("url", metavar="https://HÔTE:PORT", help="où le concentrateur enrôle")
     code = parser.add_mutually_exclusive_group()
-    code.add_argument("--code", default="", help="le code d'enrôlement")
+    code.add_argument("--code", default="", metavar="CODE", help="le code d'enrôlement ; sinon il est demandé")
     code.add_argument("--code-file", type=Path, metavar="FICHIER", help="un fichier qui le contient")
     parser.add_argument("--root-fingerprint", required=True, metavar="SHA256", help="empreinte de la racine")
     parser.add_argument("--again", action="store_true", help="refaire l'enrôlement avec de nouvelles clés")
@@ -54,11 +55,11 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "--recovery-to", type=Path, metavar="DOSSIER", help="où écrire la clé de recours (clé USB) ; sinon : à l'écran"
     )
-    parser.add_argument("--passphrase-file", type=Path, metavar="FICHIER", help="phrase secrète de la clé de recours")
+    parser.add_argument("--passphrase-file", type=Path, metavar="FICHIER", help="sa phrase secrète ; sinon demandée")
     parser.add_argument(
-        "--lan-name", action="append", default=[], metavar="NOM", help="un nom ou une adresse sur le réseau du cabinet"
+        "--lan-name", action="append", default=[], metavar="NOM", help="son nom ou son adresse au cabinet ; se répète"
     )
-    parser.add_argument("--config", type=Path, default=DEFAULT, metavar="FICHIER")
+    add_config(parser)
     parser.set_defaults(act=enrol)
 
 
@@ -79,6 +80,9 @@ def enrol(arguments: argparse.Namespace) -> int:
         _install(arguments, identity, accepted)
     except PermissionError as trouble:
         text = f"{trouble.filename} ne peut pas être écrit : cette commande est à lancer par root."
+        raise Refused("ENR-060", text, Scope.BOX) from None
+    except FileNotFoundError as trouble:
+        text = f"{trouble.filename} n'existe pas : installez d'abord les unités (systemd-tmpfiles, systemd/README.md)."
         raise Refused("ENR-060", text, Scope.BOX) from None
     if accepted.server != line.server:
         print(f"Attention : [forward] server dit « {line.server} », le concentrateur s'appelle « {accepted.server} ».")
@@ -115,10 +119,9 @@ def _request(arguments: argparse.Namespace, identity: Identity, box: str, partne
 
 
 def _code(arguments: argparse.Namespace) -> str:
-    text = arguments.code
     if arguments.code_file:
-        text = _read(arguments.code_file).decode("utf-8", "replace")
-    return read_code(text or getpass.getpass("Code d'enrôlement : "))
+        return read_code(_read(arguments.code_file).decode("utf-8", "replace"))
+    return read_code(arguments.code or ask_secret("Code d'enrôlement"))
 
 
 def _passphrase(arguments: argparse.Namespace) -> bytes:
@@ -126,11 +129,14 @@ def _passphrase(arguments: argparse.Namespace) -> bytes:
     if arguments.passphrase_file:
         typed = _read(arguments.passphrase_file).rstrip(b"\r\n")
     else:
-        typed = getpass.getpass("Phrase secrète de la clé de recours : ").encode()
-        if getpass.getpass("La même, une seconde fois : ").encode() != typed:
+        typed = ask_secret("Phrase secrète de la clé de recours").encode()
+        if ask_secret("La même, une seconde fois").encode() != typed:
             raise Refused("ENR-062", "Les deux saisies de la phrase secrète diffèrent.", Scope.BOX)
     if len(typed) < SHORTEST_PASSPHRASE:
         text = f"La phrase secrète de la clé de recours doit avoir {SHORTEST_PASSPHRASE} caractères au moins."
+        raise Refused("ENR-062", text, Scope.BOX)
+    if len(typed) > LONGEST_PASSPHRASE:
+        text = f"La phrase secrète de la clé de recours doit avoir {LONGEST_PASSPHRASE} octets au plus."
         raise Refused("ENR-062", text, Scope.BOX)
     return typed
 
@@ -139,7 +145,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as trouble:
-        raise Refused("ENR-063", f"{path} ne peut pas être lu : {trouble.strerror}.", Scope.BOX) from None
+        raise Refused("ENR-063", f"{path} ne peut pas être lu : {os_words(trouble)}.", Scope.BOX) from None
 
 
 def _hand_over(arguments: argparse.Namespace, partner: str, key: ec.EllipticCurvePrivateKey, passphrase: bytes) -> None:
@@ -172,7 +178,7 @@ def write_out(path: Path, content: bytes) -> None:
         made.replace(path)
         sync_directory(path.parent)
     except OSError as trouble:
-        raise Refused("ENR-064", f"{path} ne peut pas être écrit : {trouble.strerror}.", Scope.BOX) from None
+        raise Refused("ENR-064", f"{path} ne peut pas être écrit : {os_words(trouble)}.", Scope.BOX) from None
 
 
 # -- the answer

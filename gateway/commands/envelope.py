@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import os
 import shutil
 import stat
@@ -20,13 +21,15 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from gateway.commands.spool import Spool
 from gateway.disk import sync_directory
 from gateway.envelope import certificates, der, seal, signed
 from gateway.envelope.algorithms import PrivateKey, public_key
-from gateway.errors import Deferred, Refused, Scope
+from gateway.errors import Deferred, Refused, Scope, naming, os_words
+
+T = TypeVar("T")
 
 LIMIT = 2**36
 """Bytes of content that ``verify`` takes."""
@@ -36,6 +39,14 @@ _SIGNING_USES = [
     certificates.Use.SIGN_RETURN,
     certificates.Use.SIGN_JOURNAL,
 ]
+
+
+_FILES = {
+    "--certificate": "le certificat (PEM ou DER)",
+    "--key": "sa clé privée (PEM)",
+    "--chain": "certificats intermédiaires",
+    "--trust": "la racine de confiance",
+}
 
 
 class Rewindable(Protocol):
@@ -59,12 +70,12 @@ class _File:
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add ``envelope`` and its verbs; each sets ``act``, from the arguments to the exit code."""
     envelope = subparsers.add_parser("envelope", help="signer, sceller, ouvrir, vérifier une enveloppe CMS")
-    verbs = envelope.add_subparsers(dest="verb", required=True)
+    verbs = envelope.add_subparsers(required=True, metavar="VERBE")
 
     def verb(name: str, help_: str, act: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = verbs.add_parser(name, help=help_)
-        parser.add_argument("source", metavar="IN", help="fichier, ou - pour l'entrée standard")
-        parser.add_argument("target", metavar="OUT", help="fichier, ou - pour la sortie standard")
+        parser.add_argument("source", metavar="ENTRÉE", help="fichier, ou - pour l'entrée standard")
+        parser.add_argument("target", metavar="SORTIE", help="fichier, ou - pour la sortie standard")
         parser.set_defaults(act=act)
         return parser
 
@@ -72,22 +83,27 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     _add_files(sign, "--certificate", "--key", required=True)
     _add_files(sign, "--chain")
     sealing = verb("seal", "sceller pour un ou plusieurs destinataires", seal_file)
-    sealing.add_argument("--to", type=Path, action="append", required=True, metavar="CERT")
+    sealing.add_argument(
+        "--to", type=Path, action="append", required=True, metavar="CERTIFICAT", help="du destinataire ; se répète"
+    )
     opening = verb("open", "ouvrir ce qui est scellé pour nous", open_file)
     _add_files(opening, "--certificate", "--key", required=True)
     verify = verb("verify", "vérifier une signature et en extraire le contenu", verify_file)
     _add_files(verify, "--trust", required=True)
     _add_files(verify, "--chain")
-    verify.add_argument("--crl", type=Path, nargs="+", default=[], metavar="FILE", help="listes de révocation")
+    verify.add_argument("--crl", type=Path, nargs="+", default=[], metavar="FICHIER", help="listes de révocation")
     verify.add_argument(
-        "--policy", action="append", default=[], metavar="OID", help="politiques admises (toutes, sinon)"
+        "--policy", action="append", default=[], metavar="OID", help="politique admise (toutes, sinon) ; se répète"
     )
-    verify.add_argument("--use", type=certificates.Use, choices=_SIGNING_USES, default=_SIGNING_USES[0])
+    verify.add_argument(
+        "--use", type=certificates.Use, choices=_SIGNING_USES, default=_SIGNING_USES[0],
+        help=f"ce que le certificat doit permettre ; sinon {_SIGNING_USES[0]}",
+    )  # fmt: skip
 
 
 def _add_files(parser: argparse.ArgumentParser, *names: str, required: bool = False) -> None:
     for name in names:
-        parser.add_argument(name, type=Path, required=required, metavar="FILE")
+        parser.add_argument(name, type=Path, required=required, metavar="FICHIER", help=_FILES[name])
 
 
 # ---------------------------------------------------------------- verbs
@@ -131,7 +147,7 @@ def verify_file(arguments: argparse.Namespace) -> int:
     """Check the signature, its signer's path and revocation now, and write the content to OUT."""
     roots = _certificates(arguments.trust)
     chain = _certificates(arguments.chain) if arguments.chain else []
-    lists = [found for path in arguments.crl for found in certificates.load_lists(_bytes(path))]
+    lists = [found for path in arguments.crl for found in _of(path, certificates.load_lists)]
     with _stream(arguments.source) as src, _released(arguments.target) as out:
         read = signed.read_signed(src, out, LIMIT)
         signer, now = read.signature.certificate, datetime.now(UTC)
@@ -147,17 +163,19 @@ def verify_file(arguments: argparse.Namespace) -> int:
 # ---------------------------------------------------------------- what goes in
 
 
-def _bytes(path: Path) -> bytes:
+def _of(path: Path, load: Callable[[bytes], T]) -> T:
     with _readable(str(path)):
-        return path.read_bytes()
+        content = path.read_bytes()
+    with naming(path):
+        return load(content)
 
 
 def _certificates(path: Path) -> list[bytes]:
-    return certificates.load_certificates(_bytes(path))
+    return _of(path, certificates.load_certificates)
 
 
 def _identity(arguments: argparse.Namespace) -> tuple[bytes, PrivateKey]:
-    certificate, key = _certificates(arguments.certificate)[0], certificates.load_key(_bytes(arguments.key))
+    certificate, key = _certificates(arguments.certificate)[0], _of(arguments.key, certificates.load_key)
     if public_key(certificate) != key.public_key():
         raise Refused("CMS-042", f"{arguments.key} n'est pas la clé de {arguments.certificate}.", Scope.BOX)
     return certificate, key
@@ -168,7 +186,7 @@ def _readable(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Refused("CMS-050", f"{name} ne peut être lu : {error.strerror}.") from None
+        raise Refused("CMS-050", f"{name} ne peut être lu : {os_words(error)}.") from None
 
 
 @contextmanager
@@ -188,9 +206,18 @@ def _stream(name: str) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     with _readable(name):
-        file = Path(name).open("rb")  # noqa: SIM115 - only the opening is the user's affair
-    with file:
+        raw = _Raw(name)
+    with io.BufferedReader(raw) as file:
         yield file
+
+
+class _Raw(io.FileIO):
+    """A file that cannot be read on is named, not the one that is being written from it."""
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Refused CMS-050 where the disk does not give it."""
+        with _readable(str(self.name)):
+            return super().readinto(buffer) or 0
 
 
 def _is_regular(file: BinaryIO) -> bool:
@@ -240,7 +267,7 @@ def _writable(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Deferred("CMS-053", f"{name} n'a pas pu être écrit : {error.strerror}.", Scope.BOX) from None
+        raise Deferred("CMS-053", f"{name} n'a pas pu être écrit : {os_words(error)}.", Scope.BOX) from None
 
 
 @contextmanager
@@ -271,7 +298,7 @@ def _renamed(target: Path) -> Iterator[BinaryIO]:
     try:
         made, path = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     except OSError as error:
-        raise Refused("CMS-052", f"{target} ne peut être écrit : {error.strerror}.", Scope.BOX) from None
+        raise Refused("CMS-052", f"{target} ne peut être écrit : {os_words(error)}.", Scope.BOX) from None
     try:
         with _writable(str(target)):
             with os.fdopen(made, "wb") as file:

@@ -14,7 +14,7 @@ from typing import Any
 from gateway.commands.keeper import Row, ask, common
 from gateway.commands.sections import read_paths
 from gateway.disk import sync_directory
-from gateway.errors import Deferred, Refused, Scope
+from gateway.errors import Deferred, Refused, Scope, os_words
 from gateway.formats.words import euros, plural
 from gateway.process.keyring import read_certificate
 
@@ -39,8 +39,8 @@ ou, pièce par pièce, avec openssl : les commandes sont dans docs/preuve.md.
 def register(subparsers: Any) -> None:
     """Add the command."""
     parser = common(subparsers.add_parser("evidence", help="la preuve d'un fichier, que chacun peut vérifier"))
-    parser.add_argument("id")
-    parser.add_argument("target", type=Path, metavar="OUT")
+    parser.add_argument("id", metavar="ID", help="le fichier, ou le début de son identifiant")
+    parser.add_argument("target", type=Path, metavar="SORTIE", help="le ZIP à faire ; docs/preuve.md le décrit")
     parser.set_defaults(act=write_evidence)
 
 
@@ -49,7 +49,7 @@ def write_evidence(arguments: argparse.Namespace) -> int:
     target: Path = arguments.target
     if target.exists():
         raise Refused("CMD-011", f"{target} existe déjà.")
-    certificate = read_certificate(read_paths(Path(arguments.config)).trust / "root.pem")
+    certificate = read_certificate(read_paths(arguments.config).trust / "root.pem")
     root = hashlib.sha256(certificate).hexdigest()
     told = ask(arguments, {"op": "evidence", "id": arguments.id})
     files = {name: base64.b64decode(content) for name, content in told["files"].items()}
@@ -66,7 +66,7 @@ def write_evidence(arguments: argparse.Namespace) -> int:
         sync_directory(target.parent)
     except OSError as error:
         made.unlink(missing_ok=True)
-        raise Deferred("CMD-012", f"{target} ne peut pas être écrit : {error.strerror}.", Scope.BOX) from None
+        raise Deferred("CMD-012", f"{target} ne peut pas être écrit : {os_words(error)}.", Scope.BOX) from None
     answer = {"id": told["id"], "file": str(target), "root": root}
     print(json.dumps(answer) if arguments.json else f"{target} : preuve de {told['id'][:8]}. Racine : {root}")
     return 0

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.errors import Refused
+from gateway.errors import Refused, os_words
 from gateway.formats import b2, canonical, documents, kinds, noemie
 from gateway.formats.findings import Finding, Lot, Report
 from gateway.formats.noemie_values import Part, Return, ReturnedFacture
@@ -20,13 +20,6 @@ from gateway.formats.sandbox import MOST_INPUT
 from gateway.formats.words import day, euros, mask_nir, plural, printable
 
 _DONE, _REFUSED = 0, 65
-
-_UNREADABLE: tuple[tuple[type[OSError], str], ...] = (
-    (FileNotFoundError, "il n'existe pas"),
-    (IsADirectoryError, "c'est un répertoire"),
-    (PermissionError, "la permission de le lire manque"),
-    (OSError, "une erreur de lecture s'est produite"),
-)
 
 _SEVERITY = {"blocks": "bloque", "warns": "avertit", "says": "informe"}
 _STATES = {"": "non traitée", "P": "payée", "R": "rejetée", "D": "différée"}
@@ -37,14 +30,16 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add ``flux show`` and ``flux check``; each sets ``act``, which takes the arguments and gives the exit
     code."""
     parser = subparsers.add_parser("flux", help="lire et contrôler un fichier B2 ou NOEMIE")
-    actions = parser.add_subparsers(dest="action", required=True)
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
     show = actions.add_parser("show", help="montrer les lots et factures d'un fichier, ou un retour")
     show.add_argument("--reveal", action="store_true", help="montrer les NIR en clair")
     check = actions.add_parser("check", help="contrôler un fichier ; code 65 si un constat bloque")
     for action, act in ((show, show_file), (check, check_file)):
-        action.add_argument("file", metavar="FICHIER", type=Path)
-        action.add_argument("--profile", choices=b2.PROFILES, default=b2.PROFILES[0])
-        action.add_argument("--json", action="store_true", help="écrire du JSON")
+        action.add_argument("file", metavar="FICHIER", type=Path, help="B2, NOEMIE ou document numérisé")
+        action.add_argument(
+            "--profile", choices=b2.PROFILES, default=b2.PROFILES[0], help="contrôles en plus (docs/flux.md)"
+        )
+        action.add_argument("--json", action="store_true", help="pour un programme")
         action.set_defaults(act=act)
 
 
@@ -82,8 +77,8 @@ def _read(path: Path, profile: str) -> Report | Return:
                 return kinds.check_fichier(data)
             data += file.read(MOST_INPUT + 1 - len(data))
     except OSError as trouble:
-        why = next(text for kind, text in _UNREADABLE if isinstance(trouble, kind))
-        raise Refused("FMT-011", f"Le fichier {printable(str(path))} n'a pas pu être lu : {why}.") from None
+        text = f"{printable(str(path))} ne peut pas être lu : {os_words(trouble)}."
+        raise Refused("FMT-012", text) from None
     if len(data) > MOST_INPUT:
         return kinds.refusal("FMT-004", limit=MOST_INPUT)
     return noemie.read(data) if kinds.recognise(data) == "noemie" else kinds.check_fichier(data, profile)

@@ -8,20 +8,23 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.book.inspection import Authority, inspect
 from gateway.book.proofs import Wanted, read_told
 from gateway.book.segments import names
 from gateway.commands.keeper import ask, common
+from gateway.commands.parser import typed_moment
 from gateway.envelope.certificates import load_certificates, load_lists
-from gateway.errors import Refused, Scope
+from gateway.errors import Refused, Scope, naming, os_words
 from gateway.formats.words import plural, printable
 from gateway.journal.chain import ACCESS, CHAINS, EVIDENCE
 from gateway.journal.segment import entry_row
+
+T = TypeVar("T")
 
 LOOK_S = 0.2
 CHAIN_WORDS = {EVIDENCE: "preuve", ACCESS: "consultation"}
@@ -30,21 +33,22 @@ CHAIN_WORDS = {EVIDENCE: "preuve", ACCESS: "consultation"}
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add ``journal`` and its verbs."""
     journal = subparsers.add_parser("journal", help="le journal : le vérifier, le lire")
-    verbs = journal.add_subparsers(dest="verb_of_journal", required=True)
+    verbs = journal.add_subparsers(required=True, metavar="ACTION")
     verify = common(verbs.add_parser("verify", help="recalculer les chaînes et contrôler tout ce qui est signé"))
     verify.add_argument("--directory", type=Path, metavar="RÉPERTOIRE", help="une copie des segments")
-    verify.add_argument("--trust", type=Path, nargs="+", default=[], metavar="RACINE")
+    verify.add_argument("--trust", type=Path, nargs="+", default=[], metavar="RACINE", help="racine, pour une copie")
     verify.add_argument("--chain", type=Path, nargs="+", default=[], metavar="CERTIFICATS", help="intermédiaires")
     verify.add_argument("--crl", type=Path, nargs="+", default=[], metavar="LISTE", help="listes de révocation")
     verify.add_argument("--tsa", type=Path, nargs="+", default=[], metavar="CERTIFICATS", help="autorité d'horodatage")
     verify.add_argument("--receipts", type=Path, nargs="+", default=[], metavar="REÇU", help="reçus signés par l'OCT")
+    verify.add_argument("--box", default="", metavar="ID", help="la passerelle dont ce doit être le journal")
     verify.set_defaults(act=verify_journal)
     show = common(verbs.add_parser("show", help="les lignes d'une chaîne"))
-    show.add_argument("--chain", choices=CHAINS, default=EVIDENCE)
-    show.add_argument("--fichier", default="", metavar="ID")
-    show.add_argument("--since", default="", metavar="MOMENT", help="AAAA-MM-JJ ou plus précis, UTC")
-    show.add_argument("--until", default="", metavar="MOMENT", help="compris")
-    show.add_argument("--verb", default="", metavar="ACTE")
+    show.add_argument("--chain", choices=CHAINS, default=EVIDENCE, help="preuve ou consultations ; sinon preuve")
+    show.add_argument("--fichier", default="", metavar="ID", help="ce qui est arrivé à ce fichier")
+    show.add_argument("--since", default="", type=typed_moment, metavar="MOMENT", help="AAAA-MM-JJ ou plus précis, UTC")
+    show.add_argument("--until", default="", type=typed_moment, metavar="MOMENT", help="compris")
+    show.add_argument("--verb", default="", metavar="ACTE", help="seal, sign, integrate, reveal…")
     show.add_argument("--directory", type=Path, metavar="RÉPERTOIRE", help="une copie des segments")
     show.set_defaults(act=show_journal)
 
@@ -76,30 +80,46 @@ def verify_here(arguments: argparse.Namespace) -> dict[str, Any]:
 def _verify_copy(arguments: argparse.Namespace) -> dict[str, Any]:
     if not arguments.trust:
         raise Refused("JRN-002", "Il faut donner la racine de confiance : --trust RACINE.", Scope.BOX)
-    if not arguments.directory.is_dir():
-        raise Refused("JRN-003", f"{arguments.directory} n'est pas un répertoire.", Scope.BOX)
+    _check_segments(arguments.directory)
     authority = Authority(
         _certificates(arguments.trust),
         _certificates(arguments.chain),
-        lists=tuple(one for path in arguments.crl for one in load_lists(_read(path))),
+        lists=tuple(one for path in arguments.crl for one in _of(path, load_lists)),
         tsa=_certificates(arguments.tsa),
+        box=arguments.box,
     )
     receipts = [_read(path) for path in arguments.receipts]
     return inspect(arguments.directory, authority, datetime.now(UTC), receipts=receipts).to_json()
 
 
+def _check_segments(directory: Path) -> None:
+    """A wrong directory must not pass for a sound journal."""
+    if not any(names(directory, chain) for chain in CHAINS):
+        text = f"{directory} ne contient aucun segment d'un journal (evidence-000001.journal…)."
+        raise Refused("JRN-003", text, Scope.BOX)
+
+
 def _certificates(paths: list[Path]) -> tuple[bytes, ...]:
-    return tuple(one for path in paths for one in load_certificates(_read(path)))
+    return tuple(one for path in paths for one in _of(path, load_certificates))
+
+
+def _of(path: Path, load: Callable[[bytes], T]) -> T:
+    content = _read(path)
+    with naming(path):
+        return load(content)
 
 
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise Refused("JRN-003", f"{path} ne peut pas être lu : {error.strerror}.", Scope.BOX) from None
+        raise Refused("JRN-003", f"{path} ne peut pas être lu : {os_words(error)}.", Scope.BOX) from None
 
 
 def _print_verification(told: dict[str, Any]) -> None:
+    print(f"Journal de la passerelle {printable(told['box']) or 'inconnue'}, points de contrôle signés par :")
+    for signer in told["signers"]:
+        print(f"  {printable(signer)}")
     for chain, rows in told["rows"].items():
         signed = told["signed_to"][chain]
         print(f"Chaîne {chain} ({CHAIN_WORDS[chain]}) : {plural(rows, 'ligne')}, signées jusqu'à la ligne {signed}.")
@@ -152,6 +172,7 @@ def _rows_here(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def _rows_of_copy(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """What the segments say; lines that cannot be read are passed over here: ``verify`` names them."""
+    _check_segments(arguments.directory)
     wanted = Wanted(**_wanted(arguments))
     for path in names(arguments.directory, arguments.chain):
         with path.open("rb") as file:

@@ -11,16 +11,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from gateway.commands.sections import DEFAULT, read_paths
-from gateway.errors import Deferred, Refused, Scope
+from gateway.commands.sections import add_config, read_paths
+from gateway.errors import Deferred, Refused, Scope, os_words
 
 Row = dict[str, Any]
 
 
 def common(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """The options that each of these commands has."""
-    parser.add_argument("--config", default=str(DEFAULT), metavar="FICHIER")
-    parser.add_argument("--json", action="store_true", help="sortie JSON")
+    add_config(parser)
+    parser.add_argument("--json", action="store_true", help="pour un programme")
     return parser
 
 
@@ -35,7 +35,7 @@ def _reason(given: str) -> str:
 
 def ask(arguments: argparse.Namespace, question: Row) -> Row:
     """One question to the keeper; Refused in its own words."""
-    path = read_paths(Path(arguments.config)).socket("admin")
+    path = read_paths(arguments.config).socket("admin")
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(60)
@@ -43,8 +43,12 @@ def ask(arguments: argparse.Namespace, question: Row) -> Row:
             connection.sendall(json.dumps(question, default=str).encode() + b"\n")
             with connection.makefile("rb") as answers:
                 told: Row = json.loads(answers.readline())
-    except (OSError, ValueError) as error:  # nobody there, or gone before the answer
-        raise Deferred("CMD-009", f"Le gardien du livre ne répond pas ({error}).", Scope.BOX) from None
+    except PermissionError:
+        text = "Cette commande parle au gardien du livre : elle est à lancer par root."
+        raise Refused("CMD-013", text, Scope.BOX) from None
+    except (OSError, ValueError):  # nobody there, or gone before the answer
+        text = "La passerelle n'est pas en marche, ou redémarre : systemctl status gateway-keeper."
+        raise Deferred("CMD-009", text, Scope.BOX) from None
     if not told["ok"]:
         raise Refused(told["code"], told["text"])
     return told
@@ -57,7 +61,7 @@ def create(path: Path) -> TextIO:
     except FileExistsError:
         raise Refused("CMD-011", f"{path} existe déjà.") from None
     except OSError as error:
-        raise Refused("CMD-012", f"{path} ne peut pas être écrit : {error.strerror}.") from None
+        raise Refused("CMD-012", f"{path} ne peut pas être écrit : {os_words(error)}.") from None
 
 
 def print_rows(arguments: argparse.Namespace, rows: Sequence[Row], columns: Sequence[tuple[str, str]]) -> int:

@@ -25,11 +25,11 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from gateway.commands.sections import DEFAULT, read_paths
+from gateway.commands.sections import add_config, read_paths
 from gateway.config import Paths
 from gateway.disk import sync_directory
 from gateway.envelope.box_keys import KEYS, PRACTICE, SECRETS
-from gateway.errors import Refused, Scope
+from gateway.errors import Refused, Scope, os_words
 from gateway.process.credentials import CONDEMNED, HOST, TPM, WAYS, encrypt, why_no_tpm
 from gateway.process.identity import destroy, put_private
 
@@ -52,7 +52,7 @@ def register(subparsers: Any) -> None:
         "--with-key", choices=(AUTO, TPM, HOST), default=AUTO,
         help="à quoi sceller : le TPM s'il y en a un (auto), le TPM, ou la clé de la machine, sur le même disque",
     )  # fmt: skip
-    sealing.add_argument("--config", type=Path, default=DEFAULT, metavar="FICHIER")
+    add_config(sealing)
     sealing.set_defaults(act=seal)
 
 
@@ -68,7 +68,7 @@ def seal(arguments: argparse.Namespace) -> int:
                 troubles[refusal.text] = refusal
             except OSError as trouble:
                 place = trouble.filename or paths.keys / owner
-                text = f"{place} : {trouble.strerror}. Cette commande est à lancer par root."
+                text = f"{place} : {os_words(trouble)}. Cette commande est à lancer par root."
                 troubles[text] = Refused("KEY-005", text, Scope.BOX)
     if troubles:
         raise Refused(next(iter(troubles.values())).code, " ".join(troubles), Scope.BOX)
@@ -81,7 +81,9 @@ def _alone(paths: Paths) -> Iterator[None]:
     try:
         held = os.open(paths.credentials, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as trouble:
-        text = f"{paths.credentials} : {trouble.strerror}. Cette commande est à lancer par root, les unités installées."
+        text = (
+            f"{paths.credentials} : {os_words(trouble)}. Cette commande est à lancer par root, les unités installées."
+        )
         raise Refused("KEY-005", text, Scope.BOX) from None
     try:
         fcntl.flock(held, fcntl.LOCK_EX)

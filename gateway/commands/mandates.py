@@ -16,7 +16,7 @@ from typing import Any
 from gateway.card.proof import change_message
 from gateway.commands import practice
 from gateway.commands.card import add_card_options, bounded, prove
-from gateway.commands.keeper import ask
+from gateway.commands.keeper import ask, common
 from gateway.commands.sections import DEFAULT
 from gateway.config import read_document, write_toml
 
@@ -26,15 +26,14 @@ def register(subparsers: Any) -> None:
     listing = subparsers.add_parser(
         "mandates", help="qui signe pour quel émetteur, et qui a signé ; change : le changer"
     )
-    listing.add_argument("--config", default=str(DEFAULT), metavar="FICHIER")
-    listing.add_argument("--json", action="store_true", help="sortie JSON")
+    common(listing)
     listing.add_argument("--toml", action="store_true", help="les tables, telles que change les lit")
     listing.set_defaults(act=show)
-    change = listing.add_subparsers(metavar="change").add_parser("change", help="changer les tables, par la carte")
+    change = listing.add_subparsers(metavar="[change]").add_parser("change", help="changer les tables, par la carte")
     change.add_argument("file", type=Path, metavar="FICHIER", help="TOML : section [keeper], les tables qui changent")
     add_card_options(change, "pin")
-    change.add_argument("--config", default=argparse.SUPPRESS, metavar="FICHIER")
-    change.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="sortie JSON")
+    change.add_argument("--config", type=Path, default=argparse.SUPPRESS, metavar="FICHIER", help=f"sinon {DEFAULT}")
+    change.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="pour un programme")
     change.set_defaults(act=partial(bounded, change_tables))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.commands.keeper import Row, aligned, ask, common, create, print_rows, reason
+from gateway.commands.parser import typed_day
 from gateway.errors import Refused
 from gateway.follow.timeline import PART_WORDS
 from gateway.formats.words import day, euros, plural
@@ -23,15 +24,15 @@ REQUEST = "demande d'accès de la personne"
 def register(subparsers: Any) -> None:
     """Add the family."""
     reveal = common(subparsers.add_parser("reveal", help="montrer en clair une facture, en disant pourquoi"))
-    reveal.add_argument("id", nargs="?", default="")
+    reveal.add_argument("id", nargs="?", default="", metavar="ID", help="le fichier, ou le début de son identifiant")
     reveal.add_argument("--lot", type=int, default=0, metavar="N", help="rang du lot dans le fichier")
     reveal.add_argument("--facture", type=int, default=0, metavar="N", help="rang de la facture dans le lot")
     reason(reveal)
     reveal.add_argument("--alarm-seen", action="store_true", help="l'alarme de consultation a été vue")
     reveal.set_defaults(act=show_facture)
     accesses = common(subparsers.add_parser("accesses", help="qui a vu quoi, d'après le journal des accès"))
-    accesses.add_argument("--account", default="", metavar="COMPTE")
-    accesses.add_argument("--since", default="", metavar="AAAA-MM-JJ")
+    accesses.add_argument("--account", default="", metavar="COMPTE", help="celles de ce compte")
+    accesses.add_argument("--since", default="", type=typed_day, metavar="AAAA-MM-JJ", help="depuis ce jour")
     reason(accesses)
     accesses.set_defaults(act=list_accesses)
     export = common(subparsers.add_parser("export", help="tout ce que la passerelle sait d'une personne"))
@@ -127,7 +128,7 @@ def _patient(rows: Row) -> Iterator[str]:
     yield f"\n{plural(len(rows['accesses']), 'accès', 'accès')} à ses données en clair"
     yield from _table(("moment", "acte", "raison"), (
         (row["at"], row["verb"], row["said"].get("why", "(effacé)")) for row in rows["accesses"]))  # fmt: skip
-    yield f"\n{plural(len(rows['sealed_copies']), 'copie scellée', 'copies scellées')} encore gardées : leur contenu se"
+    yield f"\n{plural(len(rows['sealed_copies']), 'copie scellée gardée', 'copies scellées gardées')} ; le contenu s'en"
     yield "montre facture par facture, par « gateway reveal FICHIER --lot N --facture N --why … »."
     yield from _table(("fichier", "lot", "facture"), (
         (row["fichier"][:8], str(row["lot"]), str(row["facture"])) for row in rows["sealed_copies"]))  # fmt: skip
@@ -140,12 +141,22 @@ TITLES = {
 }  # fmt: skip
 
 
+COLUMNS = {
+    "rpps": "porteur", "name": "nom", "since": "depuis", "until": "jusqu'au", "number": "numéro",
+    "emitter": "émetteur", "role": "rôle", "certificate": "certificat", "id": "fichier", "received": "reçu",
+    "state": "état", "at": "moment", "verb": "acte",
+}  # fmt: skip
+"""What a column is called, where its own name is not French."""
+
+
 def _practitioner(rows: Row) -> Iterator[str]:
     for name, title in TITLES.items():
         found = rows[name]
         yield f"\n{title} : {len(found)}"
         keys = ("at", "verb", "fichier") if name == "journal" else tuple(found[0]) if found else ()
-        yield from _table(keys, (tuple(str(row[key]) for key in keys) for row in found))
+        yield from _table(
+            tuple(COLUMNS.get(key, key) for key in keys), (tuple(str(row[key]) for key in keys) for row in found)
+        )
 
 
 def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from gateway.pesit.profiles import PROFILES
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add ``pesit`` and its verbs; each sets ``act``, from the arguments to the exit code."""
     parser = subparsers.add_parser("pesit", help="servir, envoyer, relever par PeSIT")
-    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs = parser.add_subparsers(required=True, metavar="VERBE")
     _add_serve(verbs.add_parser("serve", help="recevoir dans un répertoire, offrir les fichiers d'un autre"))
     _add_send(verbs.add_parser("send", help="envoyer un fichier"))
     _add_get(verbs.add_parser("get", help="relever un fichier"))
@@ -78,7 +78,7 @@ def _listen(text: str) -> tuple[str, int]:
 
 
 def _add_send(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FICHIER")
+    parser.add_argument("file", type=Path, metavar="FICHIER", help="ce qui est à envoyer")
     options.add_calling(parser, "--to")
     parser.add_argument("--as", dest="name", required=True, metavar="NOM", help="nom du fichier ou du flux (PI 12)")
     _add_identity(parser)
@@ -103,7 +103,7 @@ def _add_get(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_message(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("text", metavar="TEXTE")
+    parser.add_argument("text", metavar="TEXTE", help="le message (PI 91)")
     options.add_calling(parser, "--to")
     about = parser.add_mutually_exclusive_group(required=True)
     about.add_argument("--about", type=_about, metavar="NOM:ID", help="le fichier dont il s'agit : PI 12 et PI 13")

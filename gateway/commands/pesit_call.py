@@ -20,7 +20,7 @@ from typing import Any
 from gateway.commands import pesit_options as options
 from gateway.commands.pesit_run import Result, Stop, Tracing, run
 from gateway.commands.progress import size
-from gateway.errors import Refused, Scope, Trouble
+from gateway.errors import Refused, Scope, Trouble, os_words
 from gateway.link.client import Connection, Outcome, connect
 from gateway.link.context import Context
 from gateway.link.partners import connect_any
@@ -80,7 +80,7 @@ def begin_context(beside: Path, head: Mapping[str, Any]) -> Context:
     try:
         return Context.begin(beside, head)
     except OSError as error:
-        text = f"{beside.parent} ne peut garder de contexte de reprise ({error.strerror}) : --context en dit un autre."
+        text = f"{beside.parent} ne peut garder de contexte de reprise ({os_words(error)}) : --context en dit un autre."
         raise Refused("PES-FILE", text, Scope.BOX) from None
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from gateway.errors import Refused, Scope
+from gateway.errors import Refused, Scope, os_words
 from gateway.link.client import Partner
 from gateway.link.line import Timers
 from gateway.link.partners import Addresses
@@ -122,7 +122,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     """What every verb takes."""
     parser.add_argument("--timeout", type=number(1, 3600), default=30, metavar="S", help="délai de réponse (Tp)")
     parser.add_argument("--trace", type=Path, metavar="FICHIER", help="tout ce qui passe, mots de passe masqués")
-    parser.add_argument("--json", action="store_true", help="écrire du JSON")
+    parser.add_argument("--json", action="store_true", help="pour un programme")
 
 
 def add_form(parser: argparse.ArgumentParser) -> None:
@@ -191,7 +191,10 @@ def partner_of(arguments: argparse.Namespace) -> tuple[Partner, Addresses, ssl.S
         timers=timers_of(arguments),
     ).like(profile_of(arguments), secured=first.secured)
     addresses = Addresses([(call.host, call.port) for call in calls])
-    return partner, addresses, calling_context(arguments) if first.secured else None
+    if not first.secured:
+        _refuse_tls(arguments, "ne va qu'avec une adresse pesits://")
+        return partner, addresses, None
+    return partner, addresses, calling_context(arguments)
 
 
 def timers_of(arguments: argparse.Namespace) -> Timers:
@@ -203,8 +206,10 @@ def read_text(path: Path) -> str:
     """A small file of settings; ``Refused`` when it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused("PES-FILE", f"{path} ne peut être lu : {error}.", Scope.BOX) from None
+    except OSError as error:
+        raise Refused("PES-FILE", f"{path} ne peut être lu : {os_words(error)}.", Scope.BOX) from None
+    except UnicodeDecodeError:
+        raise Refused("PES-FILE", f"{path} n'est pas un texte (UTF-8).", Scope.BOX) from None
 
 
 def calling_context(arguments: argparse.Namespace) -> ssl.SSLContext:
@@ -216,12 +221,14 @@ def calling_context(arguments: argparse.Namespace) -> ssl.SSLContext:
             context.load_cert_chain(arguments.tls_certificate, arguments.tls_key)
         return harden(context, tls12=arguments.older_tls)
 
-    return _loaded(made)
+    return _loaded(made, arguments)
 
 
 def answering_context(arguments: argparse.Namespace) -> ssl.SSLContext | None:
     """TLS 1.3, or 1.2 if asked for, for who calls; with an authority, callers must have a certificate of it."""
     if not arguments.tls_certificate:
+        if not any(to.secured for _, to in arguments.route):
+            _refuse_tls(arguments, "ne va pas sans --tls-certificate : la ligne serait en clair")
         return None
 
     def made() -> ssl.SSLContext:
@@ -232,11 +239,24 @@ def answering_context(arguments: argparse.Namespace) -> ssl.SSLContext | None:
             context.verify_mode = ssl.CERT_REQUIRED
         return harden(context, tls12=arguments.older_tls)
 
-    return _loaded(made)
+    return _loaded(made, arguments)
 
 
-def _loaded(made: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+def _refuse_tls(arguments: argparse.Namespace, why: str) -> None:
+    """Refused where an option of TLS would count for nothing."""
+    for name in ("tls_ca", "tls_certificate", "tls_key", "older_tls"):
+        if getattr(arguments, name):
+            raise Refused("PES-OPTION", f"--{name.replace('_', '-')} {why}.", Scope.BOX)
+
+
+def _loaded(made: Callable[[], ssl.SSLContext], arguments: argparse.Namespace) -> ssl.SSLContext:
     try:
+        for path in (arguments.tls_ca, arguments.tls_certificate, arguments.tls_key):
+            if path:
+                path.open("rb").close()  # by its name, which OpenSSL does not tell
         return made()
-    except OSError as error:  # an SSLError is one too
-        raise Refused("PES-TLS", f"Certificat, clé ou autorité TLS illisible : {error}.", Scope.BOX) from None
+    except ssl.SSLError as error:
+        text = f"Certificat, clé ou autorité TLS : ce n'est pas le PEM attendu ({os_words(error)})."
+        raise Refused("PES-TLS", text, Scope.BOX) from None
+    except OSError as error:
+        raise Refused("PES-TLS", f"{error.filename} ne peut être lu : {os_words(error)}.", Scope.BOX) from None

@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from gateway.errors import Refused, Scope, Trouble
+from gateway.errors import Refused, Scope, Trouble, os_words
 from gateway.link.flow import Suspended
 from gateway.link.line import Observer
 from gateway.link.trace import Trace
@@ -116,7 +116,7 @@ class Tracing:
                     os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
                 )
             except OSError as error:
-                raise Refused("PES-FILE", f"{path} ne peut être écrit : {error.strerror}.", Scope.BOX) from None
+                raise Refused("PES-FILE", f"{path} ne peut être écrit : {os_words(error)}.", Scope.BOX) from None
 
     def observer(self) -> Observer | None:
         """One connection's observer; connections are numbered."""

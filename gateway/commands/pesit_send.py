@@ -22,7 +22,7 @@ from gateway.commands import pesit_options as options
 from gateway.commands.pesit_call import Carried, begin_context, connected, context_path, result_of
 from gateway.commands.pesit_run import Result, Stop, run, said
 from gateway.commands.progress import Progress
-from gateway.errors import Refused, Scope
+from gateway.errors import Refused, Scope, os_words
 from gateway.link.client import RestartRefused
 from gateway.link.context import Context
 from gateway.link.held import on_disk
@@ -131,7 +131,7 @@ def _opened(path: Path) -> BinaryIO:
     try:
         source = path.open("rb")
     except OSError as error:
-        raise Refused("PES-FILE", f"{path} ne peut être lu : {error.strerror}.", Scope.BOX) from None
+        raise Refused("PES-FILE", f"{path} ne peut être lu : {os_words(error)}.", Scope.BOX) from None
     if not source.seekable():
         source.close()
         raise Refused("PES-FILE", f"{path} n'est pas un fichier ordinaire : une reprise doit pouvoir y revenir.")

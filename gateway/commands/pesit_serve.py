@@ -22,8 +22,8 @@ from typing import Any
 
 from gateway.commands import pesit_options as options
 from gateway.commands.pesit_run import Tracing
-from gateway.config import read_section
-from gateway.errors import Deferred, Refused, Scope, Trouble
+from gateway.config import read_section, toml_words
+from gateway.errors import Deferred, Refused, Scope, Trouble, os_words
 from gateway.link.client import Partner
 from gateway.link.directory import PRIVATE, Directory, Rooms, Tell
 from gateway.link.partners import PartnerEntry, Partners
@@ -68,8 +68,11 @@ def _entries(arguments: argparse.Namespace) -> list[PartnerEntry]:
         try:
             document = tomllib.loads(options.read_text(arguments.partners))
         except tomllib.TOMLDecodeError as error:
-            raise Refused("PES-FILE", f"{arguments.partners} n'est pas du TOML : {error}.", Scope.BOX) from None
+            text = f"{arguments.partners} n'est pas du TOML lisible : {toml_words(error)}."
+            raise Refused("PES-FILE", text, Scope.BOX) from None
         tables: Any = document.get("partner", [])
+        if not isinstance(tables, list):
+            raise Refused("PES-FILE", f"{arguments.partners} : il faut des sections [[partner]].", Scope.BOX)
         entries += [read_section(PartnerEntry, table, f"{arguments.partners} [[partner]]") for table in tables]
     if not entries:
         raise Refused("PES-OPTION", "Aucun correspondant : --partner ou --partners est attendu.", Scope.BOX)
@@ -92,7 +95,7 @@ def _directory(arguments: argparse.Namespace, partners: Partners, tell: Tell) ->
     try:
         return Directory(arguments.name, _rooms(arguments), partners, tell)
     except OSError as error:
-        text = f"{arguments.directory} ne peut pas servir : {error.strerror} ({error.filename})."
+        text = f"{arguments.directory} ne peut pas servir : {os_words(error)} ({error.filename})."
         raise Refused("PES-FILE", text, Scope.BOX) from None
 
 
@@ -124,7 +127,7 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        text = f"{host}:{port} ne peut être écouté : {error.strerror}."
+        text = f"{host}:{port} ne peut être écouté : {os_words(error)}."
         raise Deferred("PES-LISTEN", text, Scope.BOX) from None
 
 

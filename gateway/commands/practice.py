@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,11 +17,12 @@ from urllib.parse import quote
 from gateway.book.board import BoardReader
 from gateway.book.moves import utc_now
 from gateway.commands.keeper import ask, common, print_rows, reason
+from gateway.commands.parser import typed_day
 from gateway.commands.sections import SECTIONS, read_paths
 from gateway.config import read_document, read_section
-from gateway.errors import Deferred, Refused, Scope
+from gateway.errors import Deferred, Refused, Scope, os_words
 from gateway.follow.figures import read_facts
-from gateway.follow.headline import fichier_words, headline
+from gateway.follow.headline import LEVEL_WORDS, fichier_words, headline
 from gateway.formats.words import euros
 
 Row = dict[str, Any]
@@ -38,20 +40,20 @@ def register(subparsers: Any) -> None:
         parser = common(subparsers.add_parser(name, help=words))
         parser.set_defaults(act=act)
     show = common(subparsers.add_parser("show", help="la vie d'un fichier"))
-    show.add_argument("id")
+    show.add_argument("id", metavar="ID", help="le fichier, ou le début de son identifiant")
     show.set_defaults(act=show_fichier)
     submit = common(subparsers.add_parser("submit", help="remettre un fichier"))
-    submit.add_argument("file")
+    submit.add_argument("file", type=Path, metavar="FICHIER", help="B2 ou document numérisé")
     submit.set_defaults(act=submit_file)
     for op, words in (("resend", "renvoyer"), ("hold", "retenir"), ("release", "libérer")):
         told = f"{words} un fichier ; la raison reste au journal de preuve : n'y nommez personne"
         parser = common(subparsers.add_parser(op, help=f"{words} un fichier", description=told))
-        parser.add_argument("id")
+        parser.add_argument("id", metavar="ID", help="le fichier, ou le début de son identifiant")
         reason(parser)
         parser.set_defaults(act=ask_about_one, op=op)
     returns = common(subparsers.add_parser("returns", help="les retours ; redeliver les remet à disposition"))
-    returns.add_argument("action", nargs="?", choices=("list", "redeliver"), default="list")
-    returns.add_argument("--since", default="", metavar="AAAA-MM-JJ")
+    returns.add_argument("action", nargs="?", choices=("list", "redeliver"), default="list", help="sinon list")
+    returns.add_argument("--since", default="", type=typed_day, metavar="AAAA-MM-JJ", help="redeliver : depuis ce jour")
     returns.set_defaults(act=list_returns)
 
 
@@ -59,7 +61,7 @@ def register(subparsers: Any) -> None:
 
 
 def _board(arguments: argparse.Namespace) -> BoardReader:
-    return BoardReader(read_paths(Path(arguments.config)).board)
+    return BoardReader(read_paths(arguments.config).board)
 
 
 def _read(rows: Any, *given: Any) -> Any:
@@ -80,7 +82,7 @@ def show_status(arguments: argparse.Namespace) -> int:
         return 0
     print(told.sentence)
     for rung in told.rungs:
-        print(f"  {rung.level:<10} {rung.name} : {rung.text}")
+        print(f"  {LEVEL_WORDS[rung.level]:<9} {rung.title} : {rung.text}")
     return 0
 
 
@@ -174,21 +176,24 @@ def submit_file(arguments: argparse.Namespace) -> int:
     """Hand a file over; says the fichier's id and its present word."""
     from gateway.services.intake import IntakeSettings
 
-    path = Path(arguments.file)
-    document = read_document(Path(arguments.config), SECTIONS)
+    path: Path = arguments.file
+    document = read_document(arguments.config, SECTIONS)
     settings: IntakeSettings = read_section(IntakeSettings, document.get("intake", {}), "[intake]")
     connection = http.client.HTTPConnection(settings.host, settings.port, timeout=120)
     try:
-        with path.open("rb") as body:
-            size = str(path.stat().st_size)
+        body = path.open("rb")
+    except OSError as error:
+        raise Refused("CMD-006", f"{path} ne peut pas être lu : {os_words(error)}.") from None
+    try:
+        with body:
+            size = str(os.fstat(body.fileno()).st_size)
             address = f"/api/v1/fichiers?name={quote(path.name)}"
             connection.request("POST", address, body, {"Content-Length": size})
             response = connection.getresponse()
             told = json.loads(response.read())
-    except FileNotFoundError:
-        raise Refused("CMD-006", f"{path} : ce fichier n'existe pas.") from None
     except OSError as error:
-        raise Deferred("CMD-007", f"La passerelle ne prend pas de fichier : {error}.", Scope.BOX) from None
+        text = f"La passerelle ne prend pas de fichier : {os_words(error)}."
+        raise Deferred("CMD-007", text, Scope.BOX) from None
     if response.status >= 400:
         raise Refused(told.get("code", "CMD-008"), told.get("text", "Dépôt refusé."))
     print(json.dumps(told, ensure_ascii=False) if arguments.json else f"{told['id'][:8]}  {told['text']}")
@@ -205,6 +210,8 @@ def ask_about_one(arguments: argparse.Namespace) -> int:
 def list_returns(arguments: argparse.Namespace) -> int:
     """Returns for the practice; ``redeliver`` offers those since a day again."""
     if arguments.action == "redeliver":
+        if not arguments.since:
+            raise Refused("CMD-015", "Il faut dire depuis quel jour : --since AAAA-MM-JJ.")
         told = ask(arguments, {"op": "redeliver", "since": arguments.since})
         print(f"{told['returns']} retours remis à disposition.")
         return 0

@@ -47,19 +47,23 @@ def register(subparsers: Any) -> None:
     security = common(
         family.add_parser("security", help="le rapport de sécurité de la passerelle, sans donnée nominative")
     )
-    security.add_argument("out", nargs="?", default="-", metavar="SORTIE")
+    security.add_argument("out", nargs="?", default="-", metavar="SORTIE", help="sinon la sortie standard")
     security.set_defaults(act=write_security)
 
 
 def write_security(arguments: argparse.Namespace) -> int:
     """Gather and write."""
-    text = render(gather(arguments), read_paths(Path(arguments.config)).box_id, utc_now())
+    paths = read_paths(arguments.config)
     if arguments.out == "-":
-        print(text)
+        print(render(gather(arguments), paths.box_id, utc_now()))
         return 0
     path = Path(arguments.out)
-    with create(path) as out:
-        out.write(text)
+    with create(path) as out:  # before all is gathered, which takes seconds
+        try:
+            out.write(render(gather(arguments), paths.box_id, utc_now()))
+        except BaseException:
+            path.unlink()
+            raise
     print(path)
     return 0
 
@@ -81,9 +85,9 @@ def _line(cells: Sequence[str]) -> str:
 
 def gather(arguments: argparse.Namespace) -> Iterator[Section]:
     """All sections, in the order of the report."""
-    paths, now = read_paths(Path(arguments.config)), utc_now()
+    paths, now = read_paths(arguments.config), utc_now()
     yield _machine(now)
-    yield _algorithms(paths, Path(arguments.config))
+    yield _algorithms(paths, arguments.config)
     yield _certificates(paths, now)
     yield _lists(paths, now)
     yield _keys(paths)
@@ -149,7 +153,7 @@ def _algorithms(paths: Paths, config: Path) -> Section:
     rows = (
         ("scellement", "AES-256-GCM, nonce de 12 octets, sceau de 16 (RFC 5084)"),
         ("transport de clé", "RSA-OAEP-SHA256 ; ECDH P-256 ou P-384 avec SHA-256"),
-        ("signatures admises", ", ".join(sorted(SIGNATURES))),
+        ("signatures de fichiers et de retours", ", ".join(sorted(SIGNATURES))),
         ("clés admises", "RSA de 2048 bits au moins, P-256, P-384"),
         ("chaînes du journal", "SHA-256"), ("pseudonymes", "HMAC-SHA-256, clé propre à la passerelle"),
         *_tls(paths, config),
@@ -164,10 +168,11 @@ def _tls(paths: Paths, config: Path) -> Iterator[tuple[str, str]]:
     settings = read_settings("forward", config)
     try:
         context = client_context(paths, settings)
-    except OSError:
+    except (OSError, Trouble):
         yield "liaison (TLS)", f"{UNKNOWN} : ses certificats ou sa clé ne sont pas lisibles d'ici"
         return
-    ciphers = [str(cipher["name"]) for cipher in context.get_ciphers()]
+    older = context.minimum_version < ssl.TLSVersion.TLSv1_3
+    ciphers = [str(cipher["name"]) for cipher in context.get_ciphers() if older or cipher["protocol"] == "TLSv1.3"]
     yield "liaison (TLS)", f"{context.minimum_version.name.replace('_', '.')} au moins, certificats des deux côtés"
     yield "suites TLS offertes", ", ".join(ciphers)
 

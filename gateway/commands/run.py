@@ -8,30 +8,35 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from gateway.commands.sections import DEFAULT, SERVICES, service
+from gateway.commands.sections import SERVICES, add_config, installed, service
 from gateway.disk import room
 from gateway.errors import Refused, Scope
 from gateway.process.runtime import Runtime, serve
 
 Subparsers = Any
 
+WITH_DOORS = frozenset({"intake", "keeper", "forward"})
+
 
 def register(subparsers: Subparsers) -> None:
     """Add ``run`` and ``dev``."""
     run = subparsers.add_parser("run", help="un service, comme systemd le démarre")
-    run.add_argument("name", choices=tuple(SERVICES))
-    run.add_argument("--config", default=str(DEFAULT), metavar="FICHIER")
+    run.add_argument("name", choices=tuple(SERVICES), help="le service")
+    add_config(run)
     run.add_argument("--socket", action="append", default=[], metavar="NOM=FD", help="socket héritée")
     run.set_defaults(act=run_one)
     dev = subparsers.add_parser("dev", help="tous les services dans un seul processus")
-    dev.add_argument("--config", default=str(DEFAULT), metavar="FICHIER")
-    dev.add_argument("--without", action="append", default=[], choices=tuple(SERVICES), metavar="NOM")
+    add_config(dev)
+    dev.add_argument(
+        "--without", action="append", default=[], choices=tuple(SERVICES), metavar="NOM", help="sauf lui ; se répète"
+    )
     dev.set_defaults(act=run_all)
 
 
 def run_one(arguments: argparse.Namespace) -> int:
     """One service until it is stopped."""
-    start = service(arguments.name, Path(arguments.config))
+    _check_installed(arguments.config, arguments.name)
+    start = service(arguments.name, arguments.config)
     with room():
         asyncio.run(serve((Runtime(arguments.name, _sockets(arguments.socket)), start)))
     return 0
@@ -39,13 +44,18 @@ def run_one(arguments: argparse.Namespace) -> int:
 
 def run_all(arguments: argparse.Namespace) -> int:
     """Every service in this process; the first to fail ends all."""
-    config = Path(arguments.config)
+    config = arguments.config
     names = [name for name in SERVICES if name not in arguments.without]
-
+    _check_installed(config, *names)
     services = [(Runtime(name), service(name, config)) for name in names]
     with room():
         asyncio.run(serve(*services))
     return 0
+
+
+def _check_installed(config: Path, *names: str) -> None:
+    if WITH_DOORS.intersection(names):
+        installed(config)
 
 
 def _sockets(given: list[str]) -> dict[str, socket.socket]:

@@ -6,12 +6,14 @@ no HTTP server.
 
 from __future__ import annotations
 
+import argparse
 import importlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from gateway.config import Paths, read_document, read_section, sample
+from gateway.errors import Refused, Scope
 from gateway.process.runtime import Runtime
 
 DEFAULT = Path("/etc/gateway/gateway.toml")
@@ -37,6 +39,11 @@ SERVICES = {
 """Each is ``run(runtime, paths, settings)``."""
 
 
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """The option of every command that belongs to one installed gateway."""
+    parser.add_argument("--config", type=Path, default=DEFAULT, metavar="FICHIER", help=f"sinon {DEFAULT}")
+
+
 def load(place: str) -> Any:
     """The thing at ``module:name``."""
     module, _, name = place.partition(":")
@@ -46,6 +53,15 @@ def load(place: str) -> Any:
 def read_paths(config: Path) -> Paths:
     """The [box] of a configuration file."""
     paths: Paths = read_section(Paths, read_document(config, SECTIONS).get("box", {}), "[box]")
+    return paths
+
+
+def installed(config: Path) -> Paths:
+    """The same of a box whose directories were made; Refused BOX-007: nothing else makes them, each has its owner."""
+    paths = read_paths(config)
+    if not (doors := paths.state / "doors").is_dir():
+        text = f"{doors} n'existe pas : systemd-tmpfiles --create gateway.conf (systemd/README.md)."
+        raise Refused("BOX-007", text, Scope.BOX)
     return paths
 
 

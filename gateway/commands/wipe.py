@@ -23,10 +23,10 @@ from typing import Any
 
 from gateway.book.backup import BOOK
 from gateway.commands.keeper import create
-from gateway.commands.sections import DEFAULT, SERVICES, read_paths
+from gateway.commands.sections import DEFAULT, SERVICES, add_config, read_paths
 from gateway.config import Paths
 from gateway.disk import sync_directory
-from gateway.errors import Refused, Scope
+from gateway.errors import Refused, Scope, os_words
 from gateway.formats.words import plural
 
 BLOCK = 1 << 20
@@ -39,7 +39,7 @@ EVIDENCE = "SELECT seq, text, hash FROM journal WHERE chain = 'evidence' ORDER B
 def register(subparsers: Any) -> None:
     """Add ``wipe``."""
     wipe = subparsers.add_parser("wipe", help="tout effacer : la passerelle quitte le cabinet")
-    wipe.add_argument("--config", default=str(DEFAULT), metavar="FICHIER")
+    add_config(wipe)
     wipe.add_argument("--yes", default="", metavar="BOX-ID", help="confirmer sans question")
     wipe.add_argument("--abandon", action="store_true", help="abandonner ce qui est en cours")
     wipe.add_argument("--journal", default="", metavar="SORTIE", help="garder d'abord la chaîne de preuve")
@@ -48,7 +48,7 @@ def register(subparsers: Any) -> None:
 
 def wipe_box(arguments: argparse.Namespace) -> int:
     """Ask, export, destroy, and say what was done and what is left."""
-    config = Path(arguments.config)
+    config = arguments.config
     paths = read_paths(config)
     _refuse_running(config)
     _refuse_under_way(paths, arguments.abandon)
@@ -62,7 +62,7 @@ def wipe_box(arguments: argparse.Namespace) -> int:
         try:
             count = act(place)
         except OSError as error:
-            text = f"{error.filename} ne peut pas être détruit : {error.strerror}. L'effacement est à recommencer."
+            text = f"{error.filename} ne peut pas être détruit : {os_words(error)}. L'effacement est à recommencer."
             raise Refused("WIP-004", text, Scope.BOX) from None
         print(f"{title} : {plural(count, 'fichier')} ({place}).", flush=True)
     print(_remains(paths))

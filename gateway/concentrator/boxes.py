@@ -20,7 +20,7 @@ from gateway.concentrator.settings import ConcentratorSettings, PartnerAccess
 from gateway.concentrator.store import Store
 from gateway.envelope.algorithms import read_certificate
 from gateway.envelope.certificates import load_certificates
-from gateway.errors import Deferred, Refused, Scope
+from gateway.errors import Deferred, Refused, Scope, os_words
 from gateway.formats.mandates import Mandate
 
 MOST_TRIES = 5
@@ -152,6 +152,21 @@ class Boxes:
                     (at, rows[0]["answer"]),
                 )
 
+    # -- announcements
+
+    def in_force(self) -> list[str]:
+        """Every partner that was enrolled and not taken out of force."""
+        rows = self._rows(
+            "SELECT DISTINCT partner FROM enrolments WHERE partner NOT IN (SELECT partner FROM exclusions)"
+            " ORDER BY partner"
+        )
+        return [row["partner"] for row in rows]
+
+    def told(self, partner: str) -> str:
+        """SHA-256 of what a partner was last told of our certificates and authorities; '' for nothing."""
+        rows = self._rows("SELECT digest FROM announcements WHERE partner = ?", partner)
+        return str(rows[0]["digest"]) if rows else ""
+
     # -- out of force
 
     def excluded(self, partner: str) -> bool:
@@ -194,6 +209,11 @@ def add_certificate(
         (hashlib.sha256(der).hexdigest(), enrolment, partner, name, f"{loaded.serial_number:x}", since, until, der,
          answer, confirmed),
     )  # fmt: skip
+
+
+def note_told(connection: sqlite3.Connection, partner: str, digest: str) -> None:
+    """Remember what a partner is told, in the transaction of the return that says it."""
+    connection.execute("INSERT OR REPLACE INTO announcements VALUES (?, ?)", (partner, digest))
 
 
 class Members:
@@ -269,4 +289,4 @@ def _declared(path: Path) -> list[bytes]:
     try:
         return load_certificates(path.read_bytes())
     except OSError as trouble:
-        raise Refused("OCT-001", f"{path} ne peut pas être lu : {trouble.strerror}.", Scope.BOX) from None
+        raise Refused("OCT-001", f"{path} ne peut pas être lu : {os_words(trouble)}.", Scope.BOX) from None

@@ -16,6 +16,7 @@ from contextlib import closing
 from cryptography import x509
 
 from gateway.book.moves import utc_now
+from gateway.concentrator.disk import Disk, OctDiskFull
 from gateway.concentrator.enrolment import Enrolment
 from gateway.concentrator.keys import Keys, Trust
 from gateway.concentrator.publishing import publish
@@ -23,7 +24,7 @@ from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
 from gateway.envelope.algorithms import read_certificate
 from gateway.envelope.certificates import load_certificates
-from gateway.errors import Refused, Scope
+from gateway.errors import Refused, Scope, os_words
 from gateway.formats.enrolment import REQUEST_LIMIT
 from gateway.lan.http import Limits, Request, Response, Route, Server
 from gateway.process.runtime import Runtime
@@ -36,26 +37,29 @@ PUBLISH_EVERY_S = 3600.0
 
 
 async def serve_enrolments(
-    runtime: Runtime, settings: ConcentratorSettings, keys: Keys, trust: Callable[[], Trust], context: ssl.SSLContext,
-    listener: socket.socket,
+    runtime: Runtime, settings: ConcentratorSettings, keys: Keys, trust: Callable[[], Trust], disk: Disk,
+    context: ssl.SSLContext, listener: socket.socket,
 ) -> None:  # fmt: skip
     """Serve until ``runtime.stop``, and keep the published list fresh.  ``context`` is the OCT's own for TLS."""
     with closing(Store(settings.database)) as store:
         desk, turn = Enrolment(settings, store, keys, trust, utc_now), asyncio.Lock()
 
         async def root(_: Request) -> Response:
-            return Response(200, DER, trust().roots[0])
+            with disk.room():
+                return Response(200, DER, trust().roots[0])
 
         async def take(request: Request) -> Response:
             signed = await request.read()
             async with turn:
-                return Response(200, DER, await asyncio.to_thread(desk.answer, signed))
+                with disk.room():
+                    return Response(200, DER, await asyncio.to_thread(desk.answer, signed))
 
         async def refresh() -> None:
             while not runtime.stop.is_set():
-                async with turn:
-                    await asyncio.to_thread(publish, settings, store, utc_now())
-                await runtime.pause(PUBLISH_EVERY_S)
+                async with runtime.outlast(disk.say, OctDiskFull):
+                    async with turn:
+                        await asyncio.to_thread(publish, settings, store, utc_now())
+                    await runtime.pause(PUBLISH_EVERY_S)
 
         routes = [
             Route("GET", "/enrolment/v1/root", root),
@@ -73,7 +77,7 @@ def enrolment_listener(settings: ConcentratorSettings) -> socket.socket:
         return socket.create_server((settings.enrolment.host, settings.enrolment.port))
     except OSError as trouble:
         where = f"{settings.enrolment.host}:{settings.enrolment.port}"
-        raise Refused("OCT-005", f"{where} ne peut pas être écouté : {trouble.strerror}.", Scope.BOX) from None
+        raise Refused("OCT-005", f"{where} ne peut pas être écouté : {os_words(trouble)}.", Scope.BOX) from None
 
 
 def _names(settings: ConcentratorSettings) -> list[str]:

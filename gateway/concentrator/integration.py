@@ -57,7 +57,7 @@ class Integration:
     """The worker; it is the only writer of verdicts and of the directory of returns."""
 
     def __init__(
-        self, settings: ConcentratorSettings, store: Store, mailbox: Mailbox, keys: Keys,
+        self, settings: ConcentratorSettings, store: Store, members: Members, mailbox: Mailbox, keys: Keys,
         trust: Callable[[], Trust], clock: Callable[[], datetime],
     ) -> None:  # fmt: skip
         """``trust`` reads the revocation lists anew at each call."""
@@ -67,8 +67,8 @@ class Integration:
         self._keys = keys
         self._trust = trust
         self._clock = clock
-        self._members = Members(settings, store)
-        self._witness = Witness(store.connection, self._members.sign_certificates)
+        self._members = members
+        self._witness = Witness(store.connection, members.sign_certificates)
 
     def work(self) -> bool:
         """Settle the oldest fichier that waits, or say why it waits longer; False if none did."""
@@ -132,7 +132,7 @@ class Integration:
 
     def _open(self, file: BinaryIO) -> Opened:
         file.seek(0)
-        return Opened(file, self._keys.seal_certificate, self._keys.seal)
+        return self._keys.ring.open(file)
 
     def _check_content(self, file: BinaryIO, at: datetime) -> Report:
         opened = self._open(file)

@@ -6,27 +6,32 @@ revocation lists at each check, since others renew them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from gateway.concentrator.numbers import Numbers
-from gateway.concentrator.settings import ConcentratorSettings
+from gateway.concentrator.settings import ConcentratorSettings, FormerSeal
 from gateway.envelope import certificates
 from gateway.envelope.algorithms import PrivateKey
 from gateway.envelope.certificates import Use, check_path, load_certificates, load_key, load_lists
 from gateway.envelope.issuing import Authority, authority_of
 from gateway.envelope.revocation import NONE_SEEN
-from gateway.errors import Refused, Scope
+from gateway.envelope.ring import Ring
+from gateway.errors import Refused, Scope, naming, os_words
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Keys:
-    """The two certificates (DER) of the OCT with their private keys."""
+    """The two certificates (DER) of the OCT with their private keys; ``ring`` opens what was sealed to it, now or
+    before."""
 
     seal_certificate: bytes
-    seal: PrivateKey
+    ring: Ring
     sign_certificate: bytes
     sign: PrivateKey
 
@@ -47,36 +52,54 @@ class Trust:
 
 def load_keys(settings: ConcentratorSettings) -> Keys:
     """The keys that the settings name; Refused (scope box) for what is absent or unreadable."""
+    seals = [FormerSeal(settings.seal_certificate, settings.seal_key), *settings.former_seals]
+    pairs = [(_of(one.certificate, load_certificates)[0], _of(one.key, load_key)) for one in seals]
     return Keys(
-        seal_certificate=load_certificates(_read(settings.seal_certificate))[0],
-        seal=load_key(_read(settings.seal_key)),
-        sign_certificate=load_certificates(_read(settings.sign_certificate))[0],
-        sign=load_key(_read(settings.sign_key)),
+        seal_certificate=pairs[0][0],
+        ring=Ring(pairs),
+        sign_certificate=_of(settings.sign_certificate, load_certificates)[0],
+        sign=_of(settings.sign_key, load_key),
     )
 
 
 def load_trust(settings: ConcentratorSettings, numbers: Numbers | None = None) -> Trust:
     """What the settings trust, read now; Refused (scope box) for what is absent or unreadable."""
-    roots = tuple(load_certificates(_read(settings.root)))
-    chain = tuple(one for path in settings.chain for one in load_certificates(_read(path)))
-    crls = tuple(one for path in (*settings.crls, *_published(settings)) for one in load_lists(_read(path)))
+    roots = tuple(_of(settings.root, load_certificates))
+    chain = tuple(one for path in settings.chain for one in _of(path, load_certificates))
+    crls = tuple(one for path in (*settings.crls, *_published(settings)) for one in _of(path, load_lists))
     return Trust(roots, chain, crls, numbers.learn(roots, chain, crls) if numbers else NONE_SEEN)
 
 
 def _published(settings: ConcentratorSettings) -> tuple[Path, ...]:
-    """The list that our own authority publishes."""
-    return (settings.enrolment.crl,) if settings.enrolment.enabled else ()
+    """The lists that our own authorities publish."""
+    enrolment = settings.enrolment
+    return (enrolment.crl, *(one.crl for one in enrolment.former)) if enrolment.enabled else ()
 
 
 def load_authority(settings: ConcentratorSettings) -> Authority:
     """The authority of the boxes; Refused (scope box) for what is absent, unreadable or does not fit."""
-    enrolment = settings.enrolment
-    certificate = load_certificates(_read(enrolment.authority_certificate))[0]
-    return authority_of(certificate, load_key(_read(enrolment.authority_key)))
+    return _authority(settings.enrolment.authority_certificate, settings.enrolment.authority_key)
 
 
-def _read(path: Path) -> bytes:
+def load_publishers(settings: ConcentratorSettings) -> list[tuple[Authority, Path]]:
+    """Every authority whose list is published here, with the list's file; Refused as by ``load_authority``."""
+    former = [(_authority(one.certificate, one.key), one.crl) for one in settings.enrolment.former]
+    return [(load_authority(settings), settings.enrolment.crl), *former]
+
+
+def _authority(certificate: Path, key: Path) -> Authority:
+    return authority_of(_of(certificate, load_certificates)[0], _of(key, load_key))
+
+
+def load_transport(settings: ConcentratorSettings) -> bytes:
+    """The certificate (DER) of the line; Refused (scope box) for what is absent or unreadable."""
+    return _of(settings.transport_certificate, load_certificates)[0]
+
+
+def _of(path: Path, load: Callable[[bytes], T]) -> T:
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as trouble:
-        raise Refused("OCT-001", f"{path} ne peut pas être lu : {trouble.strerror}.", Scope.BOX) from None
+        raise Refused("OCT-001", f"{path} ne peut pas être lu : {os_words(trouble)}.", Scope.BOX) from None
+    with naming(path):
+        return load(content)

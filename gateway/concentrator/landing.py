@@ -7,7 +7,7 @@ instant, it is recorded once.  A copy that is not what its name says is taken al
 seal decides, and the receipt tells the sender.  Returns are laid out when the sender asks, and are delivered
 when it says that it has them, never because they are gone; those sealed to a key out of force are taken
 away.  What was left half done is swept by its age here (ctime), which the sender cannot set.  It limits no
-sender's disk space: that is the file system's quota.
+sender's disk space: that is the file system's quota, and who has used it up holds up nobody else.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from pathlib import Path
 from gateway.book.doors import Copied, Door, blocks, copy_hashing
 from gateway.book.moves import iso
 from gateway.concentrator.boxes import Members
+from gateway.concentrator.disk import OctDiskFull
 from gateway.concentrator.reception import FICHIER_NAME
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
-from gateway.disk import sync_directory
+from gateway.disk import DiskFull, room, sync_directory
 from gateway.errors import Refused, Scope
 from gateway.formats.landing import DEMAND, DEPOT, HAD, RETURNS, read_landing_name
 
@@ -37,11 +38,13 @@ MOST_RETURNS = 100
 class Landing:
     """The landing directories of all senders; the integration worker looks at them, and nobody else."""
 
-    def __init__(self, settings: ConcentratorSettings, store: Store, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, settings: ConcentratorSettings, store: Store, members: Members, clock: Callable[[], datetime]
+    ) -> None:
         """Refused OCT-008 (scope box) when a landing directory has not its two rooms."""
         self._settings = settings
         self._store = store
-        self._members = Members(settings, store)
+        self._members = members
         self._clock = clock
         homes = {one.identifier: Path(one.landing) for one in settings.partners if one.landing}
         for home in homes.values():
@@ -107,9 +110,7 @@ class Landing:
         temporary = self._settings.spool / "landing"
         with source, temporary.open("wb") as out:
             before = os.fstat(source.fileno())
-            if not self._takeable(before):
-                if before.st_size > self._settings.limit:
-                    self._alarm(sender, name, "OCT-010", "Fichier déposé par SFTP trop grand : il n'est pas pris.")
+            if not self._takeable(sender, name, before):
                 return None
             part = copy_hashing(source, out)
             after = os.fstat(source.fileno())
@@ -121,10 +122,17 @@ class Landing:
         sync_directory(self._settings.received)
         return part
 
-    def _takeable(self, info: os.stat_result) -> bool:
-        """A plain file with one name, not above the limit, for which there is room."""
-        fits = info.st_size <= min(self._settings.limit, shutil.disk_usage(self._settings.spool).free)
-        return stat.S_ISREG(info.st_mode) and info.st_nlink == 1 and fits
+    def _takeable(self, sender: str, name: str, info: os.stat_result) -> bool:
+        """A plain file with one name, not above the limit, for which there is room: the last two are said."""
+        if not stat.S_ISREG(info.st_mode) or info.st_nlink != 1:
+            return False
+        if info.st_size > self._settings.limit:
+            self._alarm(sender, name, "OCT-010", "Fichier déposé par SFTP trop grand : il n'est pas pris.")
+            return False
+        if info.st_size > shutil.disk_usage(self._settings.spool).free:
+            self._alarm(sender, name, OctDiskFull.CODE, "Pas de place pour ce fichier déposé par SFTP : il attend.")
+            return False
+        return True
 
     def _alarm(self, sender: str, name: str, code: str, text: str) -> None:
         self._store.alarm(f"{sender} {name}", code, text, iso(self._clock()))
@@ -150,17 +158,23 @@ class Landing:
             _clear(self._returns[sender], name)
 
     def _answer(self, sender: str, door: Door, recipients: Sequence[str]) -> None:
-        """Lay out what is undelivered, if the sender asks; the demand goes last."""
+        """Lay out what is undelivered, if the sender asks; the demand goes last, not while they find no room."""
         if DEMAND not in door.names():
             return
-        for row in self._store.undelivered(sender, self._clock().timestamp(), MOST_RETURNS, recipients):
-            if not door.has(row["name"]):
-                self._lay_out(door, row["name"], self._settings.returns / row["file"])
-        _clear(door, DEMAND)
+        at = self._clock()
+        try:
+            for row in self._store.undelivered(sender, at.timestamp(), MOST_RETURNS, recipients):
+                if not door.has(row["name"]):
+                    self._lay_out(door, row["name"], self._settings.returns / row["file"])
+        except DiskFull:
+            text = "Plus de place pour les retours dans le répertoire SFTP de ce correspondant : ils attendent."
+            self._alarm(sender, f"{RETURNS} {iso(at)[:10]}", "OCT-021", text)
+        else:
+            _clear(door, DEMAND)
 
     @staticmethod
     def _lay_out(door: Door, name: str, file: Path) -> None:
-        with file.open("rb") as source, door.begin() as entry:
+        with room(), file.open("rb") as source, door.begin() as entry:
             for block in blocks(source):
                 entry.write(block)
             entry.finish(name)

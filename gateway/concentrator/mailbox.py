@@ -17,7 +17,7 @@ from gateway.book.parts import Parts, Writable
 from gateway.concentrator.keys import Keys, Trust
 from gateway.concentrator.store import Return
 from gateway.envelope.certificates import Use
-from gateway.envelope.seal import Opened, Sealer, seal
+from gateway.envelope.seal import Sealer, seal
 from gateway.envelope.signed import sign_with_key, signed_size, write_signed
 from gateway.errors import Refused
 from gateway.formats.returns import ReturnHeader, pack
@@ -69,7 +69,7 @@ class Mailbox:
         except FileNotFoundError:
             raise Refused("OCT-018", "Le fichier de ce retour n'est plus là.") from None
         with source:
-            opened = Opened(source, self._keys.seal_certificate, self._keys.seal)
+            opened = self._keys.ring.open(source)
             part = self.parts.add(lambda out: seal(opened, opened.size, out, self._recipients(box)))
         return part, recipient_of(box)
 

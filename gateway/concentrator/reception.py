@@ -20,6 +20,7 @@ from pathlib import Path
 from gateway.book.doors import Copied
 from gateway.book.moves import iso
 from gateway.concentrator.boxes import Members
+from gateway.concentrator.disk import Disk, OctDiskFull
 from gateway.concentrator.keys import Trust
 from gateway.concentrator.lists import LISTS, ListsOffered, offer_lists
 from gateway.concentrator.settings import ConcentratorSettings, PartnerAccess
@@ -48,6 +49,7 @@ class Outgoing:
     identity: Identity
     _row: sqlite3.Row
     _store: Store
+    _disk: Disk
     _settings: ConcentratorSettings = field(repr=False)
 
     def position(self, number: int) -> SyncPoint | None:
@@ -69,20 +71,22 @@ class Outgoing:
 
     def acknowledged(self, point: SyncPoint) -> None:
         """The puller has it up to ``point``."""
-        self._store.pulled(self._row["id"], point.number, point.offset, point.articles, point.spacing)
+        with self._disk.refusing():
+            self._store.pulled(self._row["id"], point.number, point.offset, point.articles, point.spacing)
 
 
 class Reception:
     """``link.server.Application``; all of it runs in the event loop's thread."""
 
     def __init__(
-        self, settings: ConcentratorSettings, store: Store, trust: Callable[[], Trust],
+        self, settings: ConcentratorSettings, store: Store, disk: Disk, trust: Callable[[], Trust],
         clock: Callable[[], datetime], arrived: Callable[[], None],
     ) -> None:  # fmt: skip
         """``arrived`` is called when a fichier is complete and recorded."""
         self._settings = settings
         self._members = Members(settings, store)
         self._store = store
+        self._disk = disk
         self._trust = trust
         self._clock = clock
         self._arrived = arrived
@@ -92,11 +96,13 @@ class Reception:
     # -- who is there
 
     def connect(self, requester: str, server: str, password: str, certificate: bytes | None) -> PartnerAccess:
-        """The partner; 3.301 for another server's name, 3.304 for whom we do not know, 3.322 for too soon."""
+        """The partner; 3.301 for another server's name, 3.304 for whom we do not know, 3.322 for too soon, or for
+        want of room."""
         if server != self._settings.name:
             raise diagnostics.trouble("3.301")
         partner = self._members.find(requester) or _NOBODY
-        self._check_certificate(partner, certificate)
+        with self._disk.refusing("3.322"):
+            self._check_certificate(partner, certificate)
         self._passwords.check(requester, password, self._clock().timestamp())
         return partner
 
@@ -129,9 +135,10 @@ class Reception:
             return Repeated(row, self._settings.received)
         if row is None and restart:
             raise diagnostics.trouble("2.233")
-        self._check_room(identity)
-        if row is None:
-            row = self._store.begin({**columns, "began": iso(self._clock())})
+        with self._disk.refusing("2.201"):
+            self._check_room(identity, int(row["offset"]) if row else 0)
+            if row is None:
+                row = self._store.begin({**columns, "began": iso(self._clock())})
         return self._take_up(row)
 
     def _columns(self, access: PartnerAccess, identity: Identity) -> dict[str, object]:
@@ -156,12 +163,13 @@ class Reception:
             "seal": name[3],
         }
 
-    def _check_room(self, identity: Identity) -> None:
+    def _check_room(self, identity: Identity, here: int) -> None:
+        """Whether all of it may be taken, of which ``here`` bytes lie in the spool already."""
         size = identity.reserved_kb * 1024
         if size > self._settings.limit:
             raise diagnostics.trouble("2.206")
-        if size > shutil.disk_usage(self._settings.spool).free:
-            raise diagnostics.trouble("2.201")
+        if size - here > shutil.disk_usage(self._settings.spool).free:
+            raise OctDiskFull
 
     def _take_up(self, row: sqlite3.Row) -> Incoming:
         transfer = int(row["id"])
@@ -173,14 +181,19 @@ class Reception:
             self._open.pop(transfer, None)
             self._arrived()
 
-        incoming = Incoming(self._store, row, self._settings, done)
+        incoming = Incoming(self._store, row, self._settings, self._disk, done)
         self._open[transfer] = incoming
         return incoming
 
     # -- returns out
 
     def select(self, access: PartnerAccess, identity: Identity, restart: bool) -> Outgoing | ListsOffered | None:
-        """The oldest return of this partner that it has not got, or on a restart the one it was getting."""
+        """The oldest return of this partner that it has not got, or on a restart the one it was getting; 2.201 where no
+        room is left to note it."""
+        with self._disk.refusing("2.201"):
+            return self._select(access, identity, restart)
+
+    def _select(self, access: PartnerAccess, identity: Identity, restart: bool) -> Outgoing | ListsOffered | None:
         if identity.file_name == LISTS and identity.file_type == 0 and not restart:
             return offer_lists(self._trust().crls, identity, self._clock())
         if identity.file_name != RETURNS or identity.file_type != 0:
@@ -192,18 +205,20 @@ class Reception:
             row = self._store.offer(access.identifier, now.timestamp(), iso(now), recipients)
         if row is None or not (self._settings.returns / row["file"]).exists():  # delivered and cleared away
             return None
-        return Outgoing(_return_identity(row, identity), row, self._store, self._settings)
+        return Outgoing(_return_identity(row, identity), row, self._store, self._disk, self._settings)
 
     def message(self, access: PartnerAccess, identity: Identity, text: str) -> str | None:
         """The puller has a return: named in PI 91, or else by its PI 13.  2.209 for any other message, 2.205 for
-        a return that is not this partner's.  Said again, it is answered again."""
+        a return that is not this partner's, 2.219 where no room is left to note it.  Said again, it is answered
+        again."""
         if identity.file_name != RETURNS or identity.file_type != 0:
             raise diagnostics.trouble("2.209")
         sender, recipients = access.identifier, self._recipients(access)
         row = self._store.named(sender, text.strip()) or self._store.offered(sender, identity.transfer_id, recipients)
         if row is None or not recipients:
             raise diagnostics.trouble("2.205")
-        self._store.deliver(row["id"], iso(self._clock()))
+        with self._disk.refusing():
+            self._store.deliver(row["id"], iso(self._clock()))
         return str(row["name"])
 
     def _recipients(self, access: PartnerAccess) -> tuple[str, ...]:

@@ -23,7 +23,6 @@ from gateway.concentrator.store import Return, Store
 from gateway.envelope.box_keys import BY_NAME, KEYS, PRACTICE
 from gateway.envelope.certificates import Use
 from gateway.envelope.issuing import Asked, asked_before
-from gateway.envelope.seal import Opened
 from gateway.envelope.signed import read_signed
 from gateway.errors import Refused, Scope
 from gateway.formats.enrolment import (
@@ -75,7 +74,7 @@ def _read(boxes: Boxes, keys: Keys, file: BinaryIO, sender: str, at: datetime, t
     """The request, signed by the box that sends it; Refused ENR-014 by another."""
     file.seek(0)
     out = io.BytesIO()
-    content = read_signed(Opened(file, keys.seal_certificate, keys.seal), out, REQUEST_LIMIT)
+    content = read_signed(keys.ring.open(file), out, REQUEST_LIMIT)
     signer = content.signature.certificate
     own = [bytes(row["der"]) for row in boxes.certificates(sender, "box-sign")]
     if signer not in own or boxes.excluded(sender):

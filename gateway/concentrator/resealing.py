@@ -30,7 +30,7 @@ class Resealing:
     """The worker's look at the mailboxes; between two looks it knows only what it could not do."""
 
     def __init__(
-        self, settings: ConcentratorSettings, store: Store, mailbox: Mailbox, landing: Landing,
+        self, settings: ConcentratorSettings, store: Store, members: Members, mailbox: Mailbox, landing: Landing,
         trust: Callable[[], Trust], clock: Callable[[], datetime],
     ) -> None:  # fmt: skip
         """``trust`` reads the revocation lists anew at each call."""
@@ -38,7 +38,7 @@ class Resealing:
         self._store = store
         self._mailbox = mailbox
         self._landing = landing
-        self._members = Members(settings, store)
+        self._members = members
         self._trust = trust
         self._clock = clock
         self._not_before: dict[int, datetime] = {}

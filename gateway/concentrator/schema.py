@@ -187,6 +187,12 @@ MIGRATIONS = (
         number    TEXT NOT NULL                  -- of the last one that was read; numbers only grow
     ) STRICT;
     """,
+    """
+    CREATE TABLE announcements (
+        partner TEXT PRIMARY KEY,
+        digest  TEXT NOT NULL                    -- SHA-256 of what it was last told of our certificates
+    ) STRICT;
+    """,
 )
 
 

@@ -1,4 +1,4 @@
-"""The receiving end as one service: a PeSIT server, the integration worker, and what clears old files away.
+"""The receiving end as one service: a PeSIT server, the integration worker, and the listener of enrolments.
 
 Integration works in a thread of its own, with its own connection to the database; all the rest runs in the
 event loop.  At start what a crash left over is swept before anybody is let in.
@@ -10,34 +10,26 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import closing, suppress
-from datetime import datetime, timedelta
+from contextlib import closing
 from pathlib import Path
 
-from gateway.book.moves import iso, utc_now
-from gateway.concentrator.boxes import Members
+from gateway.book.moves import utc_now
+from gateway.concentrator.disk import Disk, OctDiskFull
 from gateway.concentrator.enrolment_listener import enrolment_listener, serve_enrolments
-from gateway.concentrator.integration import Integration
 from gateway.concentrator.keys import Keys, Trust, load_keys, load_trust
-from gateway.concentrator.landing import Landing
-from gateway.concentrator.mailbox import Mailbox
 from gateway.concentrator.numbers import Numbers
 from gateway.concentrator.publishing import publish
 from gateway.concentrator.reception import Reception
-from gateway.concentrator.resealing import Resealing
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
+from gateway.concentrator.worker import Worker
 from gateway.config import Paths
-from gateway.errors import Refused, Scope
+from gateway.disk import room
+from gateway.errors import Refused, Scope, os_words
 from gateway.link.line import Timers
 from gateway.link.server import Settings, serve
 from gateway.link.tls import harden
 from gateway.process.runtime import Runtime
-
-LOOK_S = 1.0
-"""Seconds between two looks at what waits, when nothing arrives."""
-
-SWEEP_EVERY = timedelta(days=1)
 
 
 async def run(runtime: Runtime, _: Paths, settings: ConcentratorSettings) -> None:
@@ -45,11 +37,15 @@ async def run(runtime: Runtime, _: Paths, settings: ConcentratorSettings) -> Non
 
     The box's paths, which every service is given, are not this machine's business.
     """
+    with room(OctDiskFull):  # of one that cannot even begin; what serves outlasts it
+        await _receive(runtime, settings)
+
+
+async def _receive(runtime: Runtime, settings: ConcentratorSettings) -> None:
     for directory in (settings.directory, settings.spool, settings.received, settings.returns):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     context = server_context(settings)
     keys = load_keys(settings)
-    arrived = asyncio.Event()
     database = settings.database
     with closing(Store(database)) as incoming, closing(Store(database)) as settled, closing(Store(database)) as memory:
         numbers = Numbers(memory)
@@ -57,68 +53,40 @@ async def run(runtime: Runtime, _: Paths, settings: ConcentratorSettings) -> Non
         def trust() -> Trust:
             return load_trust(settings, numbers)
 
-        sweep(settings, settled, utc_now())
         if settings.enrolment.enabled:
             publish(settings, settled, utc_now())
         listener = _listener(runtime, settings)
-        write_port(settings.directory, listener.getsockname()[1])
-        reception = Reception(settings, incoming, trust, utc_now, arrived.set)
-        landing = Landing(settings, settled, utc_now)
-        landing.sweep()
-        mailbox = Mailbox(settings.returns, keys, Members(settings, settled).seal_certificate)
-        integration = Integration(settings, settled, mailbox, keys, trust, utc_now)
-        resealing = Resealing(settings, settled, mailbox, landing, trust, utc_now)
-
-        def work() -> bool:
-            return any([landing.look(), integration.work(), resealing.work()])
-
-        runtime.log("info", f"à l'écoute sur {settings.host}:{listener.getsockname()[1]}")
-        runtime.ready()
+        disk = Disk(incoming, utc_now, runtime.log_full)
+        worker = Worker(settings, settled, keys, trust)
+        reception = Reception(settings, incoming, disk, trust, utc_now, worker.arrived.set)
         async with asyncio.TaskGroup() as group:
-            group.create_task(serve([listener], reception, _offer(settings), context, runtime.stop))
-            group.create_task(_work(runtime, settings, settled, landing, work, arrived))
+            group.create_task(worker.run(runtime, disk))  # first: it sweeps before anybody is let in
+            group.create_task(_serve(runtime, settings, listener, reception, context))
             if settings.enrolment.enabled:
-                group.create_task(_enrol(runtime, settings, keys, trust))
+                group.create_task(_enrol(runtime, settings, keys, trust, disk))
             await runtime.stop.wait()
-            arrived.set()
+            worker.arrived.set()
 
 
-async def _enrol(runtime: Runtime, settings: ConcentratorSettings, keys: Keys, trust: Callable[[], Trust]) -> None:
+async def _serve(
+    runtime: Runtime, settings: ConcentratorSettings, listener: socket.socket, reception: Reception,
+    context: ssl.SSLContext,
+) -> None:  # fmt: skip
+    port = listener.getsockname()[1]
+    write_port(settings.directory, port)
+    runtime.log("info", f"à l'écoute sur {settings.host}:{port}")
+    runtime.ready()
+    await serve([listener], reception, _offer(settings), context, runtime.stop)
+
+
+async def _enrol(
+    runtime: Runtime, settings: ConcentratorSettings, keys: Keys, trust: Callable[[], Trust], disk: Disk
+) -> None:
     """The listener of enrolments, in TLS 1.3 and without a box's certificate: who is enrolled has none yet."""
     context, listener = server_context(settings), enrolment_listener(settings)
     context.minimum_version, context.verify_mode = ssl.TLSVersion.TLSv1_3, ssl.CERT_NONE
     write_port(settings.directory, listener.getsockname()[1], "enrolment-port")
-    await serve_enrolments(runtime, settings, keys, trust, context, listener)
-
-
-async def _work(
-    runtime: Runtime, settings: ConcentratorSettings, store: Store, landing: Landing, work: Callable[[], bool],
-    arrived: asyncio.Event,
-) -> None:  # fmt: skip
-    sweep_at = utc_now() + SWEEP_EVERY
-    while not runtime.stop.is_set():
-        arrived.clear()
-        while not runtime.stop.is_set() and await asyncio.to_thread(work):
-            runtime.alive()
-        if utc_now() >= sweep_at:  # the worker rests here, and nobody else makes returns
-            sweep(settings, store, utc_now())
-            landing.sweep()
-            sweep_at = utc_now() + SWEEP_EVERY
-        runtime.alive()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(arrived.wait(), LOOK_S)
-
-
-def sweep(settings: ConcentratorSettings, store: Store, at: datetime) -> None:
-    """Remove files that no row names, and those whose time of keeping is over."""
-    since = iso(at - timedelta(days=settings.keep_days))
-    store.expire(since)
-    received, returns = store.named_files(since)
-    spooled = {str(transfer) for transfer in store.receiving()}
-    for directory, named in ((settings.received, received), (settings.returns, returns), (settings.spool, spooled)):
-        for file in directory.iterdir():
-            if file.name not in named:
-                file.unlink()
+    await serve_enrolments(runtime, settings, keys, trust, disk, context, listener)
 
 
 def server_context(settings: ConcentratorSettings) -> ssl.SSLContext:
@@ -135,7 +103,7 @@ def server_context(settings: ConcentratorSettings) -> ssl.SSLContext:
         for path in (settings.root, *settings.chain):
             context.load_verify_locations(path)
     except (OSError, ssl.SSLError) as trouble:
-        text = f"Les certificats de transport ne peuvent pas être chargés : {trouble.strerror}."
+        text = f"Les certificats de transport ne peuvent pas être chargés : {os_words(trouble)}."
         raise Refused("OCT-001", text, Scope.BOX) from None
     context.verify_mode = ssl.CERT_REQUIRED if settings.client_certificate else ssl.CERT_NONE
     return context
@@ -158,7 +126,7 @@ def _listener(runtime: Runtime, settings: ConcentratorSettings) -> socket.socket
     try:
         return socket.create_server((settings.host, settings.port))
     except OSError as trouble:
-        text = f"{settings.host}:{settings.port} ne peut pas être écouté : {trouble.strerror}."
+        text = f"{settings.host}:{settings.port} ne peut pas être écouté : {os_words(trouble)}."
         raise Refused("OCT-005", text, Scope.BOX) from None
 
 

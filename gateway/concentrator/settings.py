@@ -13,7 +13,7 @@ from gateway.config import setting
 from gateway.errors import Refused, Scope
 from gateway.formats.mandates import RULES, Mandate
 
-KEYS = Path("/etc/gateway/concentrator")
+KEYS, STATE = Path("/etc/gateway/concentrator"), Path("/var/lib/gateway-concentrator")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,14 @@ class PartnerAccess:
 
 
 @dataclass(frozen=True)
+class FormerSeal:
+    """A certificate to which fichiers were sealed before another took its place, and its key."""
+
+    certificate: Path = field(metadata={"doc": "un certificat auquel les fichiers étaient scellés"})
+    key: Path = field(metadata={"doc": "sa clé privée, gardée tant que des fichiers ou des retours l'attendent"})
+
+
+@dataclass(frozen=True)
 class PayerSettings:
     """How the payer's stand-in answers."""
 
@@ -44,6 +52,15 @@ class PayerSettings:
 
 
 @dataclass(frozen=True)
+class FormerAuthority:
+    """An authority that certified boxes before another took its place: its list goes on as long as they last."""
+
+    certificate: Path = field(metadata={"doc": "certificat d'une autorité des boîtiers d'avant"})
+    key: Path = field(metadata={"doc": "sa clé privée"})
+    crl: Path = field(metadata={"doc": "sa liste de révocation, publiée ici tant que ses certificats servent"})
+
+
+@dataclass(frozen=True)
 class EnrolmentSettings:
     """The section [concentrator.enrolment]: whether boxes are enrolled here, and the authority that certifies them."""
 
@@ -52,7 +69,8 @@ class EnrolmentSettings:
     port: int = setting(5143, "port ; 0 : un port libre, écrit dans le fichier enrolment-port du répertoire")
     authority_certificate: Path = setting(KEYS / "boxes.pem", "certificat de l'autorité des boîtiers")
     authority_key: Path = setting(KEYS / "boxes.key", "sa clé privée")
-    crl: Path = setting(KEYS / "boxes.crl", "sa liste de révocation, publiée ici, lue avec les autres")
+    crl: Path = setting(STATE / "boxes.crl", "sa liste de révocation, publiée ici, lue avec les autres")
+    former: tuple[FormerAuthority, ...] = setting((), "les autorités des boîtiers d'avant, dont la liste continue")
     crl_days: int = setting(30, "durée de vie d'une liste, refaite à la moitié, en jours")
     days: int = setting(730, "durée des certificats, en jours ; 730 au plus")
     code_hours: int = setting(72, "durée d'un code d'enrôlement, en heures")
@@ -62,13 +80,14 @@ class EnrolmentSettings:
 class ConcentratorSettings:
     """The receiving end: where it listens, what it keeps, whom it trusts."""
 
-    directory: Path = setting(Path("/var/lib/gateway-concentrator"), "base, fichiers reçus et boîtes des retours")
+    directory: Path = setting(STATE, "base, fichiers reçus et boîtes des retours")
     host: str = setting("127.0.0.1", "adresse d'écoute")
     port: int = setting(5100, "port d'écoute ; 0 : un port libre, écrit dans le fichier port du répertoire")
     name: str = setting("OCT", "identifiant PeSIT du concentrateur (PI 4)")
     partners: tuple[PartnerAccess, ...] = setting((), "boîtiers admis")
     seal_certificate: Path = setting(KEYS / "oct-seal.pem", "certificat auquel les fichiers sont scellés")
     seal_key: Path = setting(KEYS / "oct-seal.key", "sa clé privée")
+    former_seals: tuple[FormerSeal, ...] = setting((), "les certificats de scellement d'avant, gardés 90 jours")
     sign_certificate: Path = setting(KEYS / "oct-sign.pem", "certificat qui signe les retours")
     sign_key: Path = setting(KEYS / "oct-sign.key", "sa clé privée")
     transport_certificate: Path = setting(KEYS / "oct-transport.pem", "certificat du serveur TLS")

@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from gateway.book.doors import Copied, blocks
+from gateway.concentrator.disk import Disk
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
-from gateway.disk import sync_directory
+from gateway.disk import DiskFull, sync_directory
 from gateway.errors import Trouble
 from gateway.link.context import Kept
 from gateway.link.held import Held
@@ -33,8 +35,8 @@ class Incoming(Held):
     """One file that is being received (``link.flow.Receiving``)."""
 
     def __init__(
-        self, store: Store, row: sqlite3.Row, settings: ConcentratorSettings, done: Callable[[Copied], None]
-    ) -> None:
+        self, store: Store, row: sqlite3.Row, settings: ConcentratorSettings, disk: Disk, done: Callable[[Copied], None]
+    ) -> None:  # fmt: skip
         """``done`` records the end durably; it is called when the file lies in its place."""
         super().__init__(settings.spool / str(row["id"]), self._record)
         self._store = store
@@ -42,6 +44,7 @@ class Incoming(Held):
         self._point = point_of(row)
         self._received = settings.received
         self._room = self._left = settings.limit
+        self._disk = disk
         self._done = done
         self._digest = hashlib.sha256()
 
@@ -53,9 +56,10 @@ class Incoming(Held):
     def truncate(self, point: SyncPoint) -> None:
         """Forget what lies behind ``point``, first in the store, then in the file."""
         self._still_ours()
-        if point.number != self._point.number:
-            self._reach(point)
-        file = self._cut(point.offset)
+        with self._disk.refusing():
+            if point.number != self._point.number:
+                self._reach(point)
+            file = self._cut(point.offset)
         self._left = self._room - point.offset
         self._digest = hashlib.sha256()
         file.seek(0)
@@ -67,25 +71,35 @@ class Incoming(Held):
         self._left -= len(data)
         if self._left < 0:
             raise diagnostics.trouble("2.224")
-        self._own().write(data)
+        with self._disk.refusing():
+            self._own().write(data)
         self._digest.update(data)
+
+    async def sync(self) -> None:
+        """Data first, then the row."""
+        with self._disk.refusing():
+            await super().sync()
 
     def end(self, size: int, articles: int) -> None:
         """The file under its digest, then its entry on disk, then the row."""
-        self._force()
-        self.close()
         part = Copied(self._digest.hexdigest(), size)
-        self._path.rename(self._received / part.digest)
-        sync_directory(self._received)
-        sync_directory(self._path.parent)
-        self._done(part)
+        with self._disk.refusing():
+            self._force()
+            self.close()
+            self._path.rename(self._received / part.digest)
+            sync_directory(self._received)
+            sync_directory(self._path.parent)
+            self._done(part)
 
     def abandon(self, reason: Trouble, *, keep: bool) -> None:
-        """Stop; without ``keep`` the transfer is forgotten."""
-        if not keep and not self._over:
-            self._store.drop(self._transfer)
-            self._path.unlink(missing_ok=True)
+        """Stop; without ``keep`` the transfer is forgotten, on a full disk only its file: its row begins anew, or
+        expires."""
+        forgotten = not keep and not self._over
         self.close()
+        if forgotten:
+            self._path.unlink(missing_ok=True)
+            with suppress(DiskFull), self._disk.room():
+                self._store.drop(self._transfer)
 
     def _record(self, points: Sequence[Kept]) -> None:
         self._reach(points[-1].point)

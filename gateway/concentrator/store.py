@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.book.doors import Copied
+from gateway.book.schema import transaction
 from gateway.concentrator.schema import open_store
 from gateway.errors import Trouble
 from gateway.formats.findings import Report
@@ -85,16 +86,9 @@ class Store:
         """End, with a checkpoint."""
         self.connection.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         """One commit; an exception inside leaves the database as it was."""
-        self.connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield self.connection
-        except BaseException:
-            self.connection.execute("ROLLBACK")
-            raise
-        self.connection.execute("COMMIT")
+        return transaction(self.connection)
 
     def _rows(self, query: str, *arguments: object) -> list[sqlite3.Row]:
         return self.connection.execute(query, arguments).fetchall()
@@ -213,6 +207,12 @@ class Store:
             connection.execute("UPDATE verdicts SET doubles = doubles + 1 WHERE id = ?", (original,))
             _put(connection, answer)
             _conclude(connection, transfer, "double")
+
+    def post(self, item: Return, also: Also) -> None:
+        """A return that answers no transfer: one commit, with ``also``."""
+        with self.transaction() as connection:
+            also(connection)
+            _put(connection, item)
 
     # -- mailboxes (``recipients``: SHA-256 of the certificates to which what a sender may be handed is sealed)
 

@@ -15,7 +15,7 @@ from gateway.formats import canonical
 from gateway.formats.canonical import Moment, Short
 from gateway.formats.headed import Headed, Readable
 
-ReturnKind = Literal["receipt", "arl", "rsp", "opaque", "keys"]
+ReturnKind = Literal["receipt", "arl", "rsp", "opaque", "keys", "trust"]
 
 MOST_HEADER = 4096
 """Bytes of a header line, its newline included."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO
 
-from gateway.errors import Deferred, Refused, Scope, Trouble
+from gateway.errors import Deferred, Refused, Scope, Trouble, os_words
 from gateway.link.flow import (
     OK,
     Interrupted,
@@ -172,7 +172,7 @@ async def _join(partner: Partner, ssl_context: ssl.SSLContext | None) -> Line:
         text = f"La liaison chiffrée avec {where} ne s'établit pas ({cause.reason})."
         raise Deferred("PES-TLS", text, Scope.ROUTE) from cause
     except OSError as cause:
-        text = f"{where} ne peut pas être joint ({cause.strerror or cause})."
+        text = f"{where} ne peut pas être joint ({os_words(cause)})."
         raise Deferred("PES-UNREACHABLE", text, Scope.ROUTE) from cause
     return line
 

@@ -9,7 +9,6 @@ points are recorded and what letting go brings about is each receiver's own.
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from gateway.disk import sync_directory
-from gateway.errors import Trouble
+from gateway.disk import DiskFull, room, sync_directory
+from gateway.errors import Trouble, os_words
 from gateway.link.context import Kept
 from gateway.pesit import diagnostics
 from gateway.pesit.transfer import SyncPoint
@@ -33,10 +32,12 @@ DISK = ThreadPoolExecutor(4, thread_name_prefix="disk")
 def on_disk() -> Iterator[None]:
     """What the disk refuses, as the diagnostic that tells a partner: 2.219 no room, 2.213 anything else."""
     try:
-        yield
+        with room():
+            yield
+    except DiskFull as full:
+        raise diagnostics.trouble("2.219") from full
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise diagnostics.trouble("2.219" if full else "2.213", error.strerror or "") from error
+        raise diagnostics.trouble("2.213", os_words(error)) from error
 
 
 class Held:
@@ -80,7 +81,10 @@ class Held:
                 self._record_points(marked)
 
     def close(self) -> None:
-        """Let go of the file for good: nothing more is written or recorded by this line."""
+        """Let go of the file for good: nothing more is written or recorded by this line.
+
+        What was written and not forced may be lost, since nobody was told that it is here.
+        """
         with self._letting_go:
             self._over = True
             if self._file is not None:

@@ -145,12 +145,13 @@ async def serve(
     ``watch`` gives each connection its observer.
     """
     talks: set[asyncio.Task[None]] = set()
+    over = False
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as group:
 
         def made(line: Line) -> None:
             line.observe = watch()
-            if len(talks) >= 2 * settings.connections:
+            if over or len(talks) >= 2 * settings.connections:  # a TLS handshake may end after us
                 line.close()
                 return
             full = len(talks) >= settings.connections
@@ -170,6 +171,7 @@ async def serve(
         try:
             await (stop or asyncio.Event()).wait()
         finally:
+            over = True
             for listener in listeners:
                 listener.close()
             for talk in talks:

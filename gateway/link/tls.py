@@ -11,7 +11,7 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from gateway.errors import Refused, Scope
+from gateway.errors import Refused, Scope, os_words
 
 SUITES_12 = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2; those of 1.3 are all sound, and OpenSSL's own."""
@@ -39,6 +39,6 @@ def calling(roots: Path, certificate: Path, key: Path, *, tls12: bool = False) -
         context = harden(ssl.create_default_context(cafile=str(roots)), tls12=tls12)
         context.load_cert_chain(certificate, key)
     except OSError as error:  # an SSLError is one too
-        text = f"Le certificat de transport, sa clé ou la racine ne peuvent pas être lus : {error.strerror}."
+        text = f"Le certificat de transport, sa clé ou la racine ne peuvent pas être lus : {os_words(error)}."
         raise Refused("PES-TLS", text, Scope.BOX) from None
     return context

@@ -16,7 +16,7 @@ from gateway.envelope.box_keys import PASSWORD
 from gateway.envelope.certificates import load_certificates, load_key, load_lists
 from gateway.envelope.requests import mark
 from gateway.envelope.ring import Ring
-from gateway.errors import Refused, Scope
+from gateway.errors import Refused, Scope, naming, os_words
 from gateway.process.credentials import given_names, secret_file
 
 GENERATIONS, CURRENT = "generations", "current"
@@ -25,7 +25,9 @@ GENERATIONS, CURRENT = "generations", "current"
 
 def read_certificates(path: Path) -> tuple[bytes, ...]:
     """The certificates of a file, DER, in its order."""
-    return tuple(load_certificates(_read(path)))
+    content = _read(path)
+    with naming(path):
+        return tuple(load_certificates(content))
 
 
 def read_certificate(path: Path) -> bytes:
@@ -40,15 +42,16 @@ def read_lists(*directories: Path) -> tuple[bytes, ...]:
 
 
 def _lists_of(file: Path) -> list[bytes]:
-    try:
-        return load_lists(_read(file))
-    except Refused as wrong:
-        raise Refused(wrong.code, f"{file.name} : {wrong.text}", Scope.BOX) from None
+    content = _read(file)
+    with naming(file.name):
+        return load_lists(content)
 
 
 def read_key(path: Path) -> PrivateKey:
     """A private key in PEM."""
-    return load_key(_read(path))
+    content = _read(path)
+    with naming(path):
+        return load_key(content)
 
 
 def read_secret(path: Path) -> bytes:
@@ -110,4 +113,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise Refused("BOX-004", f"{path} ne peut pas être lu : {error.strerror}.", Scope.BOX) from None
+        raise Refused("BOX-004", f"{path} ne peut pas être lu : {os_words(error)}.", Scope.BOX) from None

@@ -1,9 +1,10 @@
 """A service renews its own keys: it makes the new one where the old one lies, and asks; the private key never moves.
 
-Rules.  A key is due ``Paths.renew_days`` before its certificate ends, and is looked at once a day.  The new key waits
-under its mark until a certificate for it is in force; asked again, the same key asks again.  A key that was renewed
-and opens nothing is destroyed by its owner; one that opens (box-seal, box-delivery) stays until the keeper, who sees
-what was sealed to it, says that nothing is left.
+Rules.  A key is due ``Paths.renew_days`` before its certificate ends, and is looked at on each new day of the clock: a
+box that is switched on every morning with a wrong one looks again when it is set.  The new key waits under its mark
+until a certificate for it is in force; asked again, the same key asks again.  A key that was renewed and opens
+nothing is destroyed by its owner; one that opens (box-seal, box-delivery) stays until the keeper, who sees what was
+sealed to it, says that nothing is left.
 
 Run as a program it prints what one service has to ask for, so that a service without cryptography can have it made:
 ``python -I -m gateway.process.renewal KEYS TRUST DAYS SERVICE``.
@@ -13,10 +14,9 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -26,12 +26,11 @@ from gateway.config import Paths
 from gateway.envelope.algorithms import public_key, read_certificate
 from gateway.envelope.box_keys import LINE, PASSWORD, BoxKey, owned_by
 from gateway.envelope.requests import certified_hosts, make_request, mark, new_key
+from gateway.envelope.succession import could_last_longer
 from gateway.errors import Scope
 from gateway.formats.enrolment import to_base64
 from gateway.process import credentials, keyring
 from gateway.process.identity import destroy, put_private
-
-DAY_S = 86400.0
 
 
 @dataclass(frozen=True)
@@ -53,13 +52,13 @@ class OwnKeys:
 
     def __init__(self, paths: Paths, service: str) -> None:
         self._paths, self._service = paths, service
-        self._next = 0.0
+        self._day: date | None = None
 
     def daily(self, now: datetime) -> list[Wanted]:
         """Once a day: what is to be asked for; () in between, and where nothing was enrolled."""
-        if time.monotonic() < self._next or not keyring.generation(self._paths):
+        if self._day == now.date() or not keyring.generation(self._paths):
             return []
-        self._next = time.monotonic() + DAY_S
+        self._day = now.date()
         self.forget()
         return self.wanted(now)
 
@@ -118,9 +117,12 @@ class OwnKeys:
 
 
 def ends_soon(paths: Paths, name: str, now: datetime) -> bool:
-    """Whether the certificate in force of that name is to be renewed."""
-    certificate = read_certificate(keyring.read_certificate(paths.trust / f"{name}.pem"), Scope.BOX)
-    return certificate.not_valid_after_utc - now < timedelta(days=paths.renew_days)
+    """Whether the certificate in force of that name is to be renewed.  One that ends with its authority is not: every
+    day would bring another key and the same end, until the next authority is known."""
+    certificate = keyring.read_certificate(paths.trust / f"{name}.pem")
+    left = read_certificate(certificate, Scope.BOX).not_valid_after_utc - now
+    soon = left < timedelta(days=paths.renew_days)
+    return soon and could_last_longer(certificate, keyring.read_certificates(paths.trust / "chain.pem"))
 
 
 def main() -> int:

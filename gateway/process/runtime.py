@@ -12,13 +12,14 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from systemd.daemon import listen_fds_with_names, notify
 
 from gateway.disk import DiskFull, room
+from gateway.errors import Trouble
 
 STDOUT_PRIORITY = {"error": 3, "warning": 4, "info": 6}
 """syslog levels as the journal reads them at the start of a line."""
@@ -69,17 +70,25 @@ class Runtime:
         with suppress(BrokenPipeError):
             os.write(1, f"<{STDOUT_PRIORITY[level]}>{self.name}: {text}\n".encode())
 
+    def log_full(self, full: DiskFull) -> None:
+        """One line for the journal about a full disk, and no other for an hour."""
+        if time.monotonic() >= self._full_said + FULL_SAID_S:
+            self._full_said = time.monotonic()
+            self.log("error", f"{full.code} {full.text}")
+
     @asynccontextmanager
-    async def outlast(self, tell: Callable[[DiskFull], None] = lambda full: None) -> AsyncIterator[None]:
-        """A turn of a loop that a full disk may cut short: it is told, and waited for; the next turn tries again."""
+    async def outlast(
+        self, tell: Callable[[DiskFull], None] = lambda full: None, full: type[DiskFull] = DiskFull
+    ) -> AsyncIterator[None]:
+        """A turn of a loop that a full disk may cut short: it is told, and waited for; the next turn tries again.
+
+        ``full`` is as for ``room``."""
         try:
-            with room():
+            with room(full):
                 yield
-        except DiskFull as full:
-            if time.monotonic() >= self._full_said + FULL_SAID_S:
-                self._full_said = time.monotonic()
-                self.log("error", f"{full.code} {full.text}")
-            tell(full)
+        except DiskFull as met:
+            self.log_full(met)
+            tell(met)
             self.alive()
             await self.pause(FULL_PAUSE_S)
 
@@ -113,7 +122,9 @@ Service = Callable[[Runtime], Awaitable[None]]
 
 
 async def serve(*services: tuple[Runtime, Service]) -> None:
-    """Run services until SIGTERM or SIGINT; what one of them does not expect ends them all and the process."""
+    """Run services until SIGTERM or SIGINT; what one of them does not expect ends them all and the process.
+
+    Trouble where that alone ended them: what a service lacks to begin with is a sentence and no bug."""
 
     def stop() -> None:
         for runtime, _ in services:
@@ -122,10 +133,22 @@ async def serve(*services: tuple[Runtime, Service]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    async with asyncio.TaskGroup() as group:
-        for runtime, service in services:
-            group.create_task(_run(runtime, service), name=runtime.name)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for runtime, service in services:
+                group.create_task(_run(runtime, service), name=runtime.name)
+    except ExceptionGroup as failed:
+        _, others = failed.split(Trouble)
+        if others:
+            raise
+        raise next(_leaves(failed)) from None
     notify("STOPPING=1")
+
+
+def _leaves(failed: ExceptionGroup[Exception]) -> Iterator[Exception]:
+    """The failures themselves, of tasks inside tasks."""
+    for one in failed.exceptions:
+        yield from _leaves(one) if isinstance(one, ExceptionGroup) else (one,)
 
 
 async def _run(runtime: Runtime, service: Service) -> None:

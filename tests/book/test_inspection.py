@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -13,17 +12,15 @@ from typing import Any
 
 import pytest
 from development_pki import Pki
-from journal_bench import Oct, act, carried, make_oct, rewrite
+from filed_journal import Filed, make_filed, remake
+from journal_bench import Oct, act, make_oct, rewrite
 from keeper_bench import KeeperBench
 
-from gateway.book.inspection import Authority, Inspection, inspect
-from gateway.book.proofs import Tree
-from gateway.book.segments import Archive
+from gateway.book.inspection import Authority
 from gateway.errors import Refused
 from gateway.formats import canonical
-from gateway.journal.chain import ACCESS, EVIDENCE
+from gateway.journal.chain import EVIDENCE
 from gateway.journal.segment import LONGEST_LINE, PROOFS
-from gateway.services.keeper.archive import Archiving
 from gateway.services.keeper.audit import Daily
 
 
@@ -39,54 +36,9 @@ def witness(bench: KeeperBench, pki: Pki, tmp_path: Path) -> Iterator[Oct]:
     made.store.close()
 
 
-@dataclasses.dataclass
-class Filed:
-    """A real journal, in the book and in segments, with every row under a checkpoint."""
-
-    book: Path
-    directory: Path
-    authority: Authority
-    bench: KeeperBench
-    sizes: dict[str, int]
-
-    def inspect(self, *, alone: bool = False, receipts: tuple[bytes, ...] = ()) -> Inspection:
-        authority = dataclasses.replace(self.authority)
-        book = None if alone else self.book
-        return inspect(self.directory, authority, self.bench.now, book, receipts)
-
-    def copy(self, folder: Path) -> Filed:
-        shutil.copytree(self.directory, folder / "journal")
-        shutil.copy(self.book, folder / "book.db")
-        return dataclasses.replace(self, book=folder / "book.db", directory=folder / "journal")
-
-    def open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.book, isolation_level=None)
-        connection.row_factory = sqlite3.Row
-        return connection
-
-    def segment(self, chain: str) -> Path:
-        return self.directory / f"{chain}-000001.journal"
-
-
 @pytest.fixture
 def filed(bench: KeeperBench, witness: Oct, pki: Pki) -> Filed:
-    archiving = Archiving(bench.desk)
-    archiving.start()
-    key = bench.checked("a", "991038431")
-    act(bench, 3, ACCESS)
-    witness.answer(witness.see(carried(bench)).head, key)
-    act(bench, 2)
-    carried(bench)
-    bench.now += timedelta(days=1)
-    archiving.look()
-    while archiving._archive.append():
-        pass
-    connection = bench.desk.book.connection
-    sizes = {chain: Tree(connection, chain).size() for chain in (EVIDENCE, ACCESS)}
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    paths = bench.desk.paths
-    authority = Authority((pki.root,), tuple(pki.chain))
-    return Filed(paths.book / "book.db", paths.journal, authority, bench, sizes)
+    return make_filed(bench, witness, pki)
 
 
 def test_an_untouched_journal_is_whole(filed: Filed) -> None:
@@ -192,15 +144,6 @@ def test_every_row_rewritten_in_book_and_segments_alike_is_found(filed: Filed, t
             assert {one.kind for one in found} == {"forged"}, (chain, seq)
             before = max((size for size in marks if size < seq), default=0) if chain == EVIDENCE else 0
             assert {one.seq for one in found} == {before + 1}, "from the last checkpoint that holds"
-
-
-def remake(copy: Filed, book: sqlite3.Connection) -> None:
-    shutil.rmtree(copy.directory)
-    copy.directory.mkdir()
-    book.execute("DELETE FROM segments")
-    archive = Archive(copy.directory, "box-0001", book)
-    while archive.append():
-        pass
 
 
 def test_a_journal_cut_everywhere_is_found_by_what_it_still_names_or_by_the_octs_receipt(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.book.schema import MIGRATIONS, check_integrity, migrate, open_book
+from gateway.book.schema import MIGRATIONS, check_integrity, migrate, open_book, transaction
 from gateway.errors import Refused
 
 
@@ -48,3 +48,13 @@ def test_a_damaged_book_is_refused_by_name(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises((Refused, sqlite3.DatabaseError)):
         check_integrity(open_book(path))
+
+
+def test_a_commit_that_fails_leaves_nothing_open(tmp_path: Path) -> None:
+    book = open_book(tmp_path / "b.db")
+    book.execute("CREATE TABLE of_fichier (id TEXT REFERENCES fichiers (id) DEFERRABLE INITIALLY DEFERRED)")
+    with pytest.raises(sqlite3.IntegrityError), transaction(book):
+        book.execute("INSERT INTO of_fichier VALUES ('nobody')")
+    assert not book.in_transaction
+    with transaction(book) as same:
+        assert same.execute("SELECT count(*) FROM of_fichier").fetchone()[0] == 0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from development_pki import Pki
 from keeper_bench import KeeperBench
+from stage import REPO
 
 from gateway.errors import Deferred
 from gateway.journal.chain import ACCESS
@@ -56,6 +57,11 @@ def test_a_copy_is_verified_with_the_root_alone(practice: KeeperBench, tmp_path:
     told = json.loads(gateway("verify", "--json", "--directory", folder, "--trust", root).stdout)
     assert (told["findings"], told["checkpoints"]) == ([], 2)
     assert told["rows"] == told["signed_to"]
+    assert "Journal de la passerelle box-0001" in done.stdout
+    signer = hashlib.sha256(pki.certificate("box-sign")).hexdigest()
+    assert [one.endswith(f", SHA-256 {signer}") for one in told["signers"]] == [True]
+    another = gateway("verify", "--directory", folder, "--trust", root, "--box", "box-0002")
+    assert another.returncode == 65 and "pas de ce journal" in another.stdout
     listed = gateway("verify", "--directory", folder, "--trust", root, "--crl", pki.directory / "crl/all.pem")
     assert listed.returncode == 0
 
@@ -122,34 +128,34 @@ def test_a_touched_row_is_shown_harmlessly_or_not_at_all(practice: KeeperBench, 
         assert len(json.loads(done.stdout) if words else done.stdout.splitlines()) >= len(others)
 
 
-def test_openssl_and_a_shell_say_the_same(practice: KeeperBench, tmp_path: Path, pki: Pki) -> None:
-    """What docs/journal.md tells the auditor to type, without a program of ours."""
+def typed(number: int, folder: Path, **given: str) -> str:
+    """What the block of that number of docs/journal.md prints that is for openssl and a shell, as it is written."""
+    text = (REPO / "docs/journal.md").read_text(encoding="utf-8").partition("### Avec `openssl`")[2]
+    block = text.split("```sh\n")[number].partition("```")[0]
+    for word, value in given.items():
+        assert word in block
+        block = block.replace(word, value)
+    return subprocess.run(["bash", "-ec", block], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def test_what_is_written_for_openssl_and_a_shell_works_as_it_is_written(
+    practice: KeeperBench, tmp_path: Path, pki: Pki
+) -> None:
     folder = copied(practice, tmp_path / "copy")
-    last = (folder / "proofs-000001.journal").read_bytes().splitlines()[-1]
-    der = tmp_path / "checkpoint.der"
-    script = (
-        f"""grep '"kind":"checkpoint"' {folder}/proofs-*.journal | tail -1 | sed 's/.*"der":"\\([^"]*\\)".*/\\1/' """
-        f"""| base64 -d > {der} && openssl cms -verify -inform DER -in {der} -binary -purpose any """
-        f"""-CAfile {pki.directory}/root.pem"""
-    )
-    text = subprocess.run(["bash", "-c", script], check=True, capture_output=True).stdout
-    told = json.loads(text)
-    assert (
-        der.read_bytes() == base64.b64decode(json.loads(last.split(b" ", 1)[1])["der"]) and told["chain"] == "evidence"
-    )
-    chain = (
-        f"""tail -n +2 {folder}/evidence-000001.journal | head -{told["size"]} | """
-        """(p=$(printf '%064d' 0); while IFS= read -r l; do t=${l#* }; """
-        """p=$( (printf %s "$p" | xxd -r -p; printf %s "$t") | sha256sum | cut -c1-64); """
-        """[ "$p" = "${l%% *}" ] || exit 1; done; echo $p)"""
-    )
-    done = subprocess.run(["bash", "-c", chain.replace("xxd -r -p", unhex())], capture_output=True, text=True)
-    assert (done.returncode, done.stdout.strip()) == (0, told["head"]), done.stderr
+    shutil.copy(pki.directory / "root.pem", folder)
+    told = json.loads(typed(1, folder))
+    assert told["chain"] == "evidence"
+    assert typed(2, folder, SIZE=str(told["size"])).strip() == told["head"]
+    path = folder / "evidence-000001.journal"
+    path.write_bytes(path.read_bytes().replace(b'"verb":"check"', b'"verb":"chcek"', 1))
+    with pytest.raises(subprocess.CalledProcessError):
+        typed(2, folder, SIZE=str(told["size"]))
 
 
-def unhex() -> str:
-    """xxd is not on every machine; Python is."""
-    return f"{sys.executable} -c 'import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))'"
+@pytest.mark.parametrize("words", [("verify", "--trust", "root.pem"), ("show",)])
+def test_a_wrong_directory_is_no_sound_journal(words: tuple[str, ...], tmp_path: Path, pki: Pki) -> None:
+    done = gateway(*(pki.directory / one if one.endswith(".pem") else one for one in words), "--directory", tmp_path)
+    assert (done.returncode, done.stdout) == (65, "") and "JRN-003" in done.stderr
 
 
 def test_the_keeper_answers_for_its_journal(practice: KeeperBench) -> None:

@@ -83,7 +83,7 @@ def test_what_is_unknown_is_refused(capsys: pytest.CaptureFixture[str], tmp_path
     assert "Le format de ce fichier est inconnu" in out
 
 
-@pytest.mark.parametrize(("name", "why"), [("missing", "il n'existe pas"), (".", "c'est un répertoire")])
+@pytest.mark.parametrize(("name", "why"), [("missing", "fichier ou dossier introuvable"), (".", "c'est un dossier")])
 def test_a_file_that_cannot_be_read(capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, why: str) -> None:
     code, out, err = run(capsys, "show", str(tmp_path / name))
     assert (code, out) == (65, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,13 +13,16 @@ from development_pki import Pki
 from gateway.book.doors import Copied
 from gateway.book.moves import iso
 from gateway.concentrator.boxes import Members
+from gateway.concentrator.disk import Disk
 from gateway.concentrator.integration import Integration
-from gateway.concentrator.keys import load_keys, load_trust
+from gateway.concentrator.keys import Trust, load_keys, load_trust
 from gateway.concentrator.landing import Landing
 from gateway.concentrator.mailbox import Mailbox
+from gateway.concentrator.reception import Reception
 from gateway.concentrator.resealing import Resealing
 from gateway.concentrator.settings import ConcentratorSettings, PartnerAccess, PayerSettings
 from gateway.concentrator.store import Store
+from gateway.disk import DiskFull
 from gateway.envelope.attributes import SigningContext
 from gateway.envelope.certificates import Use, check_path
 from gateway.envelope.seal import Opened, Sealer
@@ -73,6 +77,7 @@ class Bench:
     settings: ConcentratorSettings
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     count: int = 0
+    said: list[DiskFull] = field(default_factory=list)
 
     def clock(self) -> datetime:
         return self.now
@@ -82,21 +87,38 @@ class Bench:
             directory.mkdir(parents=True, exist_ok=True)
         return Store(self.settings.database)
 
-    def mailbox(self, store: Store) -> Mailbox:
-        members = Members(self.settings, store)
-        return Mailbox(self.settings.returns, load_keys(self.settings), members.seal_certificate)
+    def trust(self) -> Trust:
+        return load_trust(self.settings)
 
-    def integration(self, store: Store) -> Integration:
-        keys, mailbox = load_keys(self.settings), self.mailbox(store)
-        return Integration(self.settings, store, mailbox, keys, lambda: load_trust(self.settings), self.clock)
+    def members(self, store: Store) -> Members:
+        return Members(self.settings, store)
+
+    def disk(self, store: Store) -> Disk:
+        """Whose word of a full disk is kept in ``said``."""
+        return Disk(store, self.clock, self.said.append)
+
+    def reception(
+        self, store: Store, trust: Callable[[], Trust] | None = None, arrived: Callable[[], None] = lambda: None
+    ) -> Reception:
+        return Reception(self.settings, store, self.disk(store), trust or self.trust, self.clock, arrived)
+
+    def landing(self, store: Store) -> Landing:
+        return Landing(self.settings, store, self.members(store), self.clock)
+
+    def mailbox(self, store: Store) -> Mailbox:
+        return Mailbox(self.settings.returns, load_keys(self.settings), self.members(store).seal_certificate)
+
+    def integration(self, store: Store, trust: Callable[[], Trust] | None = None) -> Integration:
+        members, mailbox, keys = self.members(store), self.mailbox(store), load_keys(self.settings)
+        return Integration(self.settings, store, members, mailbox, keys, trust or self.trust, self.clock)
 
     def resealing(self, store: Store) -> Resealing:
-        landing, mailbox = Landing(self.settings, store, self.clock), self.mailbox(store)
-        return Resealing(self.settings, store, mailbox, landing, lambda: load_trust(self.settings), self.clock)
+        members, mailbox, landing = self.members(store), self.mailbox(store), self.landing(store)
+        return Resealing(self.settings, store, members, mailbox, landing, self.trust, self.clock)
 
     def recipients(self, store: Store) -> tuple[str, ...]:
         """To whom returns for the box may be sealed."""
-        return Members(self.settings, store).recipients(BOX)
+        return self.members(store).recipients(BOX)
 
     def sign_and_seal(
         self, content: bytes, fichier: str, signer: str = SIGNER, to: str = "oct-seal", named: str | None = None,

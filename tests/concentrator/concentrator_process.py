@@ -32,15 +32,15 @@ class Process:
     def __init__(self, bench: Bench) -> None:
         self._directory = bench.settings.directory
         self._directory.mkdir(parents=True, exist_ok=True)
-        self._config = self._directory.parent / "gateway.toml"
-        self._config.write_text(write_toml({"concentrator": _table(bench)}))
+        self.config = self._directory.parent / "gateway.toml"
+        self.config.write_text(write_toml({"concentrator": _table(bench)}))
         self.port = 0
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         port = self._directory / "port"
         port.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "gateway", "run", "concentrator", "--config", str(self._config)]
+        command = [sys.executable, "-m", "gateway", "run", "concentrator", "--config", str(self.config)]
         self._child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
         while not port.exists():

@@ -14,7 +14,6 @@ from enrolment_bench import PARTNER, EnrolmentBench, make_enrolment_bench
 from gateway.book.doors import Copied
 from gateway.book.moves import iso
 from gateway.concentrator.boxes import Boxes
-from gateway.concentrator.keys import load_trust
 from gateway.concentrator.reception import Reception
 from gateway.concentrator.settings import PartnerAccess
 from gateway.envelope.algorithms import PrivateKey
@@ -86,8 +85,7 @@ class RenewalBench:
         return int(self.store.connection.execute("SELECT count(*) FROM mailbox").fetchone()[0])
 
     def reception(self) -> Reception:
-        settings = self.bench.settings
-        return Reception(settings, self.store, lambda: load_trust(settings), self.bench.clock, lambda: None)
+        return self.bench.reception(self.store)
 
     def come_in(self, reception: Reception, certificate: bytes, password: str = "") -> PartnerAccess:
         """The last box's connection, with its own password unless another is given."""

@@ -29,7 +29,7 @@ def served(bench: Bench, tmp_path: Path) -> Bench:
 
 @pytest.fixture
 def landing(served: Bench, opened: Store) -> Landing:
-    return Landing(served.settings, opened, lambda: served.now)
+    return served.landing(opened)
 
 
 def room(bench: Bench, name: str) -> Path:
@@ -92,9 +92,9 @@ def test_killed_before_and_after_the_commit_it_is_recorded_once(
     with monkeypatch.context() as patched:
         patched.setattr(target, die)
         with pytest.raises(Killed):
-            Landing(served.settings, opened, lambda: served.now).look()
+            served.landing(opened).look()
     assert path.exists()
-    Landing(served.settings, opened, lambda: served.now).look()
+    served.landing(opened).look()
     assert not path.exists()
     assert transfers(opened) == [("f1.1.s1", "sftp", "")]
 
@@ -148,13 +148,13 @@ OTHERS = [hostile_link, hostile_hard_link, hostile_pipe, hostile_directory, part
 def test_anything_else_stays_and_is_swept_by_its_age(served: Bench, opened: Store, make: object) -> None:
     depot = room(served, DEPOT)
     make(depot)  # type: ignore[operator]
-    assert not Landing(served.settings, opened, lambda: served.now).look()
+    assert not served.landing(opened).look()
     assert transfers(opened) == []
     left = sorted(path.name for path in depot.iterdir())
-    Landing(served.settings, opened, lambda: served.now).sweep()
+    served.landing(opened).sweep()
     assert sorted(path.name for path in depot.iterdir()) == left, "young things stay"
     late = served.now + timedelta(days=served.settings.landing_days + 1)
-    Landing(served.settings, opened, lambda: late).sweep()
+    replace(served, now=late).landing(opened).sweep()
     kept = {path.name for path in depot.iterdir()}
     assert kept <= {WHOLE}, "only what is named as whole outlives its time"
 
@@ -162,17 +162,17 @@ def test_anything_else_stays_and_is_swept_by_its_age(served: Bench, opened: Stor
 def test_a_whole_file_that_waits_is_never_swept(served: Bench, opened: Store) -> None:
     path = put(served, b"x")
     late = served.now + timedelta(days=1000)
-    Landing(served.settings, opened, lambda: late).sweep()
+    replace(served, now=late).landing(opened).sweep()
     assert path.exists()
 
 
 def test_too_large_is_said_and_goes_when_its_time_is_over(served: Bench, opened: Store) -> None:
     small = served.having(limit=10)
     path = put(small, b"x" * 11)
-    landing = Landing(small.settings, opened, lambda: small.now)
+    landing = small.landing(opened)
     assert not landing.look() and not landing.look()
     assert [row["code"] for row in opened.connection.execute("SELECT code FROM alarms")] == ["OCT-010"]
-    Landing(small.settings, opened, lambda: small.now + timedelta(days=8)).sweep()
+    replace(small, now=small.now + timedelta(days=8)).landing(opened).sweep()
     assert not path.exists()
 
 
@@ -182,10 +182,10 @@ def test_a_file_that_changes_while_it_is_copied_is_taken_later(
     path = put(served, b"first")
     real = landing._takeable
 
-    def grow(info: os.stat_result) -> bool:
+    def grow(sender: str, name: str, info: os.stat_result) -> bool:
         with path.open("ab") as more:
             more.write(b" and more")
-        return real(info)
+        return real(sender, name, info)
 
     with monkeypatch.context() as patched:
         patched.setattr(landing, "_takeable", grow)
@@ -249,5 +249,5 @@ def test_a_link_in_the_place_of_a_return_leads_nowhere(
 def test_a_landing_directory_without_its_rooms_is_said(served: Bench, opened: Store) -> None:
     room(served, RETURNS).rmdir()
     with pytest.raises(Refused) as refused:
-        Landing(served.settings, opened, lambda: served.now)
+        served.landing(opened)
     assert (refused.value.code, refused.value.scope) == ("OCT-008", Scope.BOX)

@@ -13,10 +13,8 @@ from concentrator_bench import BOX, PASSWORD, SIGNER, Bench, b2
 from concentrator_process import Box, running
 from line_certificates import make_list
 
-from gateway.concentrator.integration import Integration
-from gateway.concentrator.keys import Trust, load_keys, load_trust
+from gateway.concentrator.keys import Trust, load_trust
 from gateway.concentrator.numbers import Numbers
-from gateway.concentrator.reception import Reception
 from gateway.concentrator.store import Store
 from gateway.envelope.certificates import Use
 from gateway.errors import Deferred, Refused, Trouble
@@ -86,9 +84,7 @@ def test_only_a_sound_list_moves_the_number(
 
 def test_nobody_comes_in_and_nothing_is_integrated_by_an_old_list(lists: Lists, opened: Store) -> None:
     bench, trust = lists.bench, lists.trust(opened)
-    reception = Reception(bench.settings, opened, trust, bench.clock, lambda: None)
-    keys = load_keys(bench.settings)
-    worker = Integration(bench.settings, opened, bench.mailbox(opened), keys, trust, bench.clock)
+    reception, worker = bench.reception(opened, trust), bench.integration(opened, trust)
     line = bench.pki.certificate("box-transport")
     reception.connect(BOX, "OCT", PASSWORD, line)
     for name, revoked in (("boites", "box-transport"), ("sante", SIGNER)):

@@ -8,11 +8,10 @@ from datetime import timedelta
 import pytest
 from concentrator_bench import BOX, HASH, PASSWORD, Bench, b2
 
-from gateway.concentrator.keys import load_trust
 from gateway.concentrator.reception import Outgoing, Reception
-from gateway.concentrator.service import sweep
 from gateway.concentrator.settings import PartnerAccess
 from gateway.concentrator.store import Store
+from gateway.concentrator.worker import sweep
 from gateway.errors import Refused, Trouble
 from gateway.pesit.transfer import Identity, SyncPoint
 
@@ -22,10 +21,6 @@ RETURNS = Identity("RETOURS", requester="BOX", initial_sender=BOX)
 @pytest.fixture
 def transport(bench: Bench) -> bytes:
     return bench.pki.certificate("box-transport")
-
-
-def reception_of(bench: Bench, store: Store) -> Reception:
-    return Reception(bench.settings, store, lambda: load_trust(bench.settings), bench.clock, lambda: None)
 
 
 def code_of(reception: Reception, *words: str, certificate: bytes | None) -> str:
@@ -38,7 +33,7 @@ def code_of(reception: Reception, *words: str, certificate: bytes | None) -> str
 
 
 def test_name_password_and_certificate_all_count(bench: Bench, opened: Store, transport: bytes) -> None:
-    reception = reception_of(bench, opened)
+    reception = bench.reception(opened)
     assert code_of(reception, BOX, "OCT", PASSWORD, certificate=transport) == ""
     assert code_of(reception, BOX, "OTHER", PASSWORD, certificate=transport) == "PES-3.301"
     assert code_of(reception, "NOBODY", "OCT", PASSWORD, certificate=transport) == "PES-3.304"
@@ -49,16 +44,16 @@ def test_name_password_and_certificate_all_count(bench: Bench, opened: Store, tr
 
 @pytest.mark.parametrize(("name", "code"), [("box-seal", "CMS-034"), ("zoo/revoked/auth", "CMS-036")])
 def test_a_certificate_must_be_good_for_transport(name: str, code: str, bench: Bench, opened: Store) -> None:
-    assert code_of(reception_of(bench, opened), BOX, "OCT", PASSWORD, certificate=bench.pki.certificate(name)) == code
+    assert code_of(bench.reception(opened), BOX, "OCT", PASSWORD, certificate=bench.pki.certificate(name)) == code
 
 
 def test_without_a_usable_list_nobody_is_sent_away_for_good(bench: Bench, opened: Store, transport: bytes) -> None:
     stale = bench.having(crls=(bench.pki.directory / "zoo/crl/stale-boites.crl",))
-    assert code_of(reception_of(stale, opened), BOX, "OCT", PASSWORD, certificate=transport) == "PES-3.322"
+    assert code_of(stale.reception(opened), BOX, "OCT", PASSWORD, certificate=transport) == "PES-3.322"
 
 
 def test_without_client_certificates_the_password_is_enough(bench: Bench, opened: Store) -> None:
-    reception = reception_of(bench.having(client_certificate=False), opened)
+    reception = bench.having(client_certificate=False).reception(opened)
     assert code_of(reception, BOX, "OCT", PASSWORD, certificate=None) == ""
 
 
@@ -68,14 +63,14 @@ def test_the_name_in_the_certificate_counts_where_it_is_asked_for(
     seal = bench.settings.partners[0].box_seal
     for name, code in (("OCT-GATEWAY TEST box-transport", ""), ("another", "PES-3.304")):
         partner = PartnerAccess(BOX, HASH, seal, name)
-        reception = reception_of(bench.having(partners=(partner,)), opened)
+        reception = bench.having(partners=(partner,)).reception(opened)
         assert code_of(reception, BOX, "OCT", PASSWORD, certificate=transport) == code
 
 
 def test_wrong_passwords_slow_the_next_try_and_the_right_one_ends_it(
     bench: Bench, opened: Store, transport: bytes
 ) -> None:
-    reception = reception_of(bench, opened)
+    reception = bench.reception(opened)
 
     def tried(password: str) -> str:
         return code_of(reception, BOX, "OCT", password, certificate=transport)
@@ -96,7 +91,7 @@ def test_wrong_passwords_slow_the_next_try_and_the_right_one_ends_it(
 
 
 def test_the_wait_has_an_end(bench: Bench, opened: Store, transport: bytes) -> None:
-    reception = reception_of(bench, opened)
+    reception = bench.reception(opened)
     for _ in range(20):
         bench.now += timedelta(seconds=300)
         assert code_of(reception, BOX, "OCT", "wrong", certificate=transport) == "PES-3.304"
@@ -111,7 +106,7 @@ def offered(reception: Reception, partner: PartnerAccess) -> Outgoing:
 def test_a_return_on_offer_says_what_it_is(bench: Bench, opened: Store) -> None:
     bench.receive(opened, bench.sign_and_seal(b2(), "f1"))
     bench.integration(opened).work()
-    reception, partner = reception_of(bench, opened), bench.settings.partners[0]
+    reception, partner = bench.reception(opened), bench.settings.partners[0]
     outgoing = offered(reception, partner)
     assert outgoing.identity.label == "receipt_00000001"
     assert outgoing.identity.transfer_id != 0 and len(outgoing.identity.created) == 12
@@ -123,7 +118,7 @@ def test_a_return_on_offer_says_what_it_is(bench: Bench, opened: Store) -> None:
 def test_points_of_a_return_are_found_again_by_their_spacing(bench: Bench, opened: Store) -> None:
     bench.receive(opened, bench.sign_and_seal(b2(), "f1"))
     bench.integration(opened).work()
-    reception, partner = reception_of(bench, opened), bench.settings.partners[0]
+    reception, partner = bench.reception(opened), bench.settings.partners[0]
     outgoing = offered(reception, partner)
     assert outgoing.position(1) is None, "nothing was sent yet"
     outgoing.acknowledged(SyncPoint(0, 0, 0, 32768))
@@ -134,7 +129,7 @@ def test_points_of_a_return_are_found_again_by_their_spacing(bench: Bench, opene
 def test_a_return_that_was_cleared_away_is_found_no_more(bench: Bench, opened: Store) -> None:
     bench.receive(opened, bench.sign_and_seal(b2(), "f1"))
     bench.integration(opened).work()
-    reception, partner = reception_of(bench, opened), bench.settings.partners[0]
+    reception, partner = bench.reception(opened), bench.settings.partners[0]
     identity = offered(reception, partner).identity
     reception.message(partner, identity.answering(), identity.label)
     assert reception.select(partner, identity, True) is not None, "it may still be fetched to its end"
@@ -145,7 +140,7 @@ def test_a_return_that_was_cleared_away_is_found_no_more(bench: Bench, opened: S
 def test_one_partner_never_sees_anothers_returns(bench: Bench, opened: Store) -> None:
     bench.receive(opened, bench.sign_and_seal(b2(), "f1"))
     bench.integration(opened).work()
-    reception, partner = reception_of(bench, opened), bench.settings.partners[0]
+    reception, partner = bench.reception(opened), bench.settings.partners[0]
     identity = offered(reception, partner).identity
     other = replace(partner, identifier="BOX00002")
     assert reception.select(other, RETURNS, False) is None
@@ -159,4 +154,4 @@ def test_one_partner_never_sees_anothers_returns(bench: Bench, opened: Store) ->
 def test_nothing_but_returns_can_be_fetched(asked: Identity, bench: Bench, opened: Store) -> None:
     bench.receive(opened, bench.sign_and_seal(b2(), "f1"))
     bench.integration(opened).work()
-    assert reception_of(bench, opened).select(bench.settings.partners[0], asked, False) is None
+    assert bench.reception(opened).select(bench.settings.partners[0], asked, False) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -12,11 +13,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from development_pki import Pki
 from enrolment_bench import PARTNER
+from later_pki import LaterPki
 from renewal_bench import NAMES, RenewalBench
 
 from gateway.concentrator.boxes import Boxes, Members
 from gateway.concentrator.keys import load_trust
 from gateway.concentrator.publishing import publish
+from gateway.concentrator.settings import FormerAuthority
 from gateway.envelope.algorithms import public_key
 from gateway.envelope.box_keys import BY_NAME
 from gateway.envelope.certificates import Use
@@ -136,6 +139,30 @@ def former(bench: RenewalBench) -> frozenset[int]:
 def number_of(crl: Path) -> int:
     found = x509.load_der_x509_crl(crl.read_bytes())
     return found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+
+
+def test_the_list_of_a_former_authority_goes_on(bench: RenewalBench, tmp_path: Path) -> None:
+    """Boxes hold its certificates for two years more; who is revoked stands on either."""
+    one, old = bench.bench, bench.bench.settings.enrolment
+    later = LaterPki(Path(shutil.copytree(one.pki.directory, tmp_path / "later")))
+    certificate = later.sector("boites-2", "boites", "root", one.now)
+    new = replace(
+        old, authority_certificate=certificate, authority_key=later.folder / "ca/boites-2.key",
+        crl=tmp_path / "boites-2.crl",
+        former=(FormerAuthority(old.authority_certificate, old.authority_key, old.crl),),
+    )  # fmt: skip
+    one.settings = replace(one.settings, enrolment=new, chain=(*one.settings.chain, certificate))
+    number = number_of(old.crl)
+    one.now += timedelta(days=16)
+    assert publish(one.settings, bench.store, one.now)
+    assert number_of(old.crl) == number + 1
+    Boxes(bench.store).revoke(PARTNER, one.now, "recovery")
+    assert publish(one.settings, bench.store, one.now)
+    assert named_in(new.crl.read_bytes()) & named_in(old.crl.read_bytes())
+    later.publish(one.now, 30)
+    one.settings = replace(one.settings, crls=(later.folder / "crl/all.pem",))
+    trust = load_trust(one.settings)
+    assert trust.check(bench.certificate("box-sign"), (), one.now, Use.SIGN_JOURNAL)
 
 
 def test_a_list_is_made_anew_at_half_its_life_and_forgets_nobody(bench: RenewalBench) -> None:

@@ -24,9 +24,9 @@ from gateway.concentrator.landing import Landing
 from gateway.concentrator.publishing import publish
 from gateway.concentrator.reception import Reception
 from gateway.concentrator.resealing import Resealing
-from gateway.concentrator.service import sweep
-from gateway.concentrator.settings import PartnerAccess
+from gateway.concentrator.settings import FormerSeal, PartnerAccess
 from gateway.concentrator.store import Store, number_of
+from gateway.concentrator.worker import sweep
 from gateway.envelope.algorithms import PrivateKey
 from gateway.envelope.seal import Opened
 from gateway.errors import Refused
@@ -93,7 +93,7 @@ def test_what_waits_is_sealed_to_the_new_certificate_as_it_was_signed(waiting: B
 def test_until_then_nobody_gets_it(waiting: Bench, opened: Store) -> None:
     changed = other(waiting)
     partner = changed.settings.partners[0]
-    reception = Reception(changed.settings, opened, lambda: pytest.fail("no trust is asked"), changed.clock, print)
+    reception = changed.reception(opened, lambda: pytest.fail("no trust is asked"))
     assert reception.select(partner, ASKED, False) is None
     work(changed.resealing(opened))
     offered = reception.select(partner, ASKED, False)
@@ -147,6 +147,21 @@ def test_what_our_own_key_does_not_open_is_said_and_keeps_no_other_back(waiting:
     renewed.receive(opened, renewed.sign_and_seal(b2(9), "f2", to="box-delivery"), "f2")
     renewed.integration(opened).work()
     assert len(opened.undelivered(BOX, renewed.now.timestamp(), 9, renewed.recipients(opened))) == 3
+
+
+def test_a_former_key_of_ours_opens_what_was_sealed_to_it(waiting: Bench, opened: Store) -> None:
+    """Fichiers on their way and returns that wait, when our own certificate changes."""
+    folder = waiting.pki.directory
+    keys = {"seal_certificate": folder / "box-delivery.pem", "seal_key": folder / "box-delivery.key"}
+    former = (FormerSeal(waiting.settings.seal_certificate, waiting.settings.seal_key),)
+    renewed = other(waiting).having(**keys, former_seals=former)
+    assert work(renewed.resealing(opened)) == 3
+    renewed.count = waiting.count
+    renewed.receive(opened, renewed.sign_and_seal(b2(9), "f2"), "f2")
+    renewed.integration(opened).work()
+    (row,) = opened.connection.execute("SELECT outcome FROM transfers WHERE fichier = 'f2'").fetchall()
+    assert row["outcome"] == "integrated"
+    assert opened.connection.execute("SELECT count(*) FROM alarms").fetchone()[0] == 0
 
 
 def test_a_file_that_was_cleared_away_is_said_and_stops_nothing(waiting: Bench, opened: Store) -> None:
@@ -214,7 +229,7 @@ def landed(waiting: Bench, tmp_path: Path) -> Bench:
 def laid_out(bench: Bench, store: Store) -> Path:
     room = Path(bench.settings.partners[0].landing) / RETURNS
     (room / DEMAND).touch()
-    Landing(bench.settings, store, bench.clock).look()
+    bench.landing(store).look()
     return room
 
 

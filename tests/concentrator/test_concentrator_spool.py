@@ -12,7 +12,6 @@ import pytest
 from concentrator_bench import BOX, Bench
 from reached_points import reach
 
-from gateway.concentrator.keys import load_trust
 from gateway.concentrator.reception import Reception
 from gateway.concentrator.settings import PartnerAccess
 from gateway.concentrator.spool import Incoming, Repeated
@@ -27,7 +26,7 @@ CUT = diagnostics.trouble("3.310")
 
 @pytest.fixture
 def reception(bench: Bench, opened: Store) -> Reception:
-    return Reception(bench.settings, opened, lambda: load_trust(bench.settings), bench.clock, lambda: None)
+    return bench.reception(opened)
 
 
 @pytest.fixture
@@ -168,7 +167,7 @@ def test_what_comes_again_is_compared(bench: Bench, reception: Reception, partne
 
 def test_a_file_larger_than_the_limit_or_for_somebody_else_is_refused(bench: Bench, opened: Store) -> None:
     small = bench.having(limit=1 << 20)
-    reception = Reception(small.settings, opened, lambda: load_trust(small.settings), bench.clock, lambda: None)
+    reception = small.reception(opened)
     partner = small.settings.partners[0]
     cases = {
         "PES-2.206": Identity("FICHIER", 7, free_text="f1.1.s1", reserved_kb=1025),

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from concentrator_bench import BOX, Bench, b2
 
-from gateway.concentrator.service import run, sweep
+from gateway.concentrator.service import run
 from gateway.concentrator.store import Store
+from gateway.concentrator.worker import sweep
 from gateway.config import Paths
 from gateway.errors import Refused, Scope
 from gateway.process.runtime import Runtime

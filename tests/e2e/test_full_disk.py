@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 import samples
+from full_disks import RETURNS, check_once, check_said, inbox, typing
 from pin_scan import CODE
 from small_disk import SmallDisk, small_disk
 from stage import BOX, Stage
@@ -24,11 +21,6 @@ from gateway.__main__ import LATER
 
 SIZE = 24 << 20
 KB = 1 << 10
-RETURNS = 3
-"""Of each B2 file: an ARL of each of its two lots, and what is paid."""
-
-ONCE = ("receive", "check", "sign", "seal", "integrate")
-
 SETTLED_S = 1.0
 """How long a full disk is left so, once it was said."""
 
@@ -59,26 +51,6 @@ class Full:
         return {name: self.stage.processes[name].pid for name in BOX if self.stage.alive(name)}
 
 
-def _type_pin(stage: Stage, over: threading.Event) -> None:
-    while not over.wait(0.1):
-        with suppress(OSError, KeyError, ValueError):
-            told = stage.pending()
-            if told["items"] and told["card"]["state"] == "locked":
-                stage.unlock()
-
-
-@contextmanager
-def _typing(stage: Stage) -> Iterator[None]:
-    over = threading.Event()
-    thread = threading.Thread(target=_type_pin, args=(stage, over))
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
 @pytest.fixture
 def full() -> Iterator[Full]:
     with stage_root() as root, small_disk(root / "disk", SIZE, root / "var", root / "srv") as disk:
@@ -106,7 +78,7 @@ def _run(full: Full, leaves: tuple[int, ...]) -> None:
     stage, before = full.stage, full.pids()
     contents = {f"f{rank}.pdf": samples.scanned(100_000 + rank, rank) for rank in range(len(leaves))}
     contents |= {f"f{rank}.b2": samples.b2(rank + 1) for rank in range(len(leaves))}
-    with _typing(stage):
+    with typing(stage):
         for rank, leave in enumerate(leaves):
             full.hand_over(f"f{rank}.b2", contents[f"f{rank}.b2"], 1 << 30)
             full.hand_over(f"f{rank}.pdf", contents[f"f{rank}.pdf"], leave)
@@ -120,33 +92,9 @@ def _run(full: Full, leaves: tuple[int, ...]) -> None:
         stage.await_states(dict.fromkeys(contents, "INTEGRATED"))
         assert _deposit_by_http(full, samples.b2(99)) == 201
         stage.await_states({"http.b2": "INTEGRATED"})
-        stage.wait(lambda: len(_inbox(stage)) >= RETURNS * (len(leaves) + 1), "the returns", 20)
-    _count(full, len(contents) + 1)
-
-
-def _inbox(stage: Stage) -> list[bytes]:
-    return [path.read_bytes() for path in (stage.paths.practice / "inbox").glob("[!.]*")]
-
-
-def _count(full: Full, fichiers: int, starts: int = 1) -> None:
-    stage = full.stage
-    assert Counter(Counter(row["fichier"] for row in stage.integrated()).values()) == {1: fichiers}
-    assert [row["name"] for row in stage.board.fichiers() if row["held_since"] or row["transmission"] != 1] == []
-    for row in stage.board.fichiers():
-        verbs = Counter(json.loads(event["text"])["verb"] for event in stage.board.of_fichier("events", row["id"]))
-        assert {verb: verbs[verb] for verb in ONCE} == dict.fromkeys(ONCE, 1), row["name"]
-    verified = stage.gateway("journal", "verify")
-    assert verified.returncode == 0, verified.stderr
-    inbox = _inbox(stage)
-    assert len(inbox) == len(set(inbox)), "a return twice"
-    left = [path.name for path in (stage.paths.practice / "outbox").rglob("*") if path.is_file()]
-    assert left == []
-    for name in BOX:
-        told = (stage.logs / f"{name}.log").read_text()
-        assert "Traceback" not in told and "Error" not in told, told
-        assert told.count("BOX-006") <= starts, told
-    for door in ("new", "outgoing", "arrived", "counter"):
-        assert [path.name for path in stage.paths.door(door).glob(".tmp-*")] == []
+        stage.wait(lambda: len(inbox(stage)) >= RETURNS * (len(leaves) + 1), "the returns", 20)
+    check_once(stage, len(contents) + 1)
+    check_said(stage, "BOX-006", 1)
 
 
 def test_a_full_disk_is_said_and_waited_for(full: Full) -> None:
@@ -162,7 +110,7 @@ def test_it_may_get_full_anywhere(full: Full) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_services_that_start_on_a_full_disk_wait_for_room(full: Full, number: int) -> None:
     stage = full.stage
-    with _typing(stage):
+    with typing(stage):
         full.hand_over("a.b2", samples.b2(1), 0)
         full.await_word()
         for name in BOX:
@@ -175,8 +123,9 @@ def test_services_that_start_on_a_full_disk_wait_for_room(full: Full, number: in
         starts += _start_again(stage)
         stage.wait(lambda: stage.ask("/api/v1/status"), "the page")
         stage.await_states({"a.b2": "INTEGRATED"})
-        stage.wait(lambda: len(_inbox(stage)) >= RETURNS, "the returns", 20)
-    _count(full, 1, starts)
+        stage.wait(lambda: len(inbox(stage)) >= RETURNS, "the returns", 20)
+    check_once(stage, 1)
+    check_said(stage, "BOX-006", starts)
 
 
 def _start_again(stage: Stage) -> int:

@@ -1,10 +1,11 @@
-"""The zoo and the cases after x509-limbo, made once for the whole run."""
+"""The zoo, the cases after x509-limbo, and owners of keys, made once for the whole run."""
 
 from __future__ import annotations
 
 import limbo
 import pytest
 import zoo
+from cms_bench import Owner, make_owners
 from path_judges import Question
 
 
@@ -16,3 +17,8 @@ def zoo_questions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Questio
 @pytest.fixture(scope="session")
 def limbo_questions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Question]:
     return dict(limbo.questions(tmp_path_factory.mktemp("limbo")))
+
+
+@pytest.fixture(scope="session")
+def owners(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Owner]:
+    return make_owners(tmp_path_factory.mktemp("owners"))

@@ -153,3 +153,12 @@ def test_who_does_not_hold_the_file_is_told_so(tmp_path: Path) -> None:
         receiver.write(b"after it let go")
     with pytest.raises(Trouble, match="autre liaison"):
         receiver.begin()
+
+
+def test_letting_go_on_a_full_disk_loses_only_what_was_not_forced(receiver: Receiver) -> None:
+    receiver._own().close()
+    receiver._file = Path("/dev/full").open("wb")
+    receiver.write(b"never acknowledged")
+    receiver.close()
+    with pytest.raises(Trouble, match="autre liaison"):
+        receiver.write(b"x")

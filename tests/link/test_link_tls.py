@@ -293,3 +293,21 @@ def test_a_server_ends_what_its_caller_does_not(
 
     with pytest.raises(Deferred, match=r"3\.316"):
         asyncio.run(talk())
+
+
+def test_a_handshake_that_ends_after_the_server_is_let_go(pki: Pki, place: Path, tmp_path: Path) -> None:
+    """Nobody is left to talk to it, and nothing is said of it in a log."""
+    troubles: list[dict[str, object]] = []
+
+    async def talk() -> bytes:
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: troubles.append(told))
+        async with serving(Shelf(tmp_path), ssl_context=serving_context(pki, place)) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            await asyncio.sleep(0.1)  # accepted, and not a byte of TLS yet
+        await writer.start_tls(box_context(pki, place), server_hostname="localhost")
+        read = await reader.read()
+        writer.close()
+        return read
+
+    assert asyncio.run(talk()) == b""
+    assert troubles == []

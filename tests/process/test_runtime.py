@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from gateway.disk import DiskFull
+from gateway.errors import Deferred, Refused, Trouble
 from gateway.process import runtime as place
 from gateway.process.runtime import Runtime, serve, unix_listener
 
@@ -71,6 +72,10 @@ def test_a_socket_that_nobody_passed_is_named() -> None:
         Runtime("intake").listener("intake")
 
 
+class OtherFull(DiskFull):
+    CODE = "OTHER"
+
+
 def test_a_full_disk_is_said_once_and_waited_for(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,20 +91,44 @@ def test_a_full_disk_is_said_once_and_waited_for(
                 group.create_task(fail())
         async with runtime.outlast(told.append):
             await fail()
+        async with runtime.outlast(told.append, OtherFull):
+            await fail()
 
     async def fail() -> None:
         with Path("/dev/full").open("wb") as out:
             out.write(b"x")
 
     asyncio.run(serve((Runtime("x", {}), service)))
-    assert [full.code for full in told] == ["BOX-006"] * 4
-    assert capfd.readouterr().out.count("BOX-006") == 1
+    assert [full.code for full in told] == [*["BOX-006"] * 4, "OTHER"]
+    said = capfd.readouterr().out
+    assert (said.count("BOX-006"), said.count("OTHER")) == (1, 0)
 
 
 def test_any_other_failure_ends_the_service() -> None:
     async def service(runtime: Runtime) -> None:
         async with runtime.outlast():
             raise FileNotFoundError
+
+    with pytest.raises(ExceptionGroup):
+        asyncio.run(serve((Runtime("x", {}), service)))
+
+
+@pytest.mark.parametrize(("ends", "told"), [
+    ([Refused("BOX-004", "absent")], "BOX-004"),
+    ([ExceptionGroup("inner", [Deferred("CPS-BUSY", "pris")]), Refused("BOX-004", "absent")], "CPS-BUSY"),
+])  # fmt: skip
+def test_what_a_service_lacks_to_begin_with_is_said_and_no_bug(ends: list[Exception], told: str) -> None:
+    async def service(_: Runtime) -> None:
+        raise ExceptionGroup("tasks", ends)
+
+    with pytest.raises(Trouble) as trouble:
+        asyncio.run(serve((Runtime("x", {}), service)))
+    assert trouble.value.code == told
+
+
+def test_a_bug_beside_it_stays_a_bug() -> None:
+    async def service(_: Runtime) -> None:
+        raise ExceptionGroup("tasks", [Refused("BOX-004", "absent"), KeyError("x")])
 
     with pytest.raises(ExceptionGroup):
         asyncio.run(serve((Runtime("x", {}), service)))

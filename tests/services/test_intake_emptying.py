@@ -11,6 +11,7 @@ from development_pki import Pki
 from keeper_bench import KeeperBench
 from personal_bench import integrated, received
 
+from gateway.errors import Scope
 from gateway.process.runtime import Runtime
 from gateway.services import intake as module
 from gateway.services.intake import Intake, IntakeSettings
@@ -30,6 +31,22 @@ def test_it_looks_at_the_age_and_at_the_board(
     intake.empty()
     assert len(list((bench.stage.paths.practice / "processed").iterdir())) == left
     assert (bench.stage.paths.practice / "processed" / f"{waiting}_x.b2").exists()
+
+
+def test_a_clock_that_the_keeper_doubts_empties_nothing(
+    pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = KeeperBench(tmp_path / "s", pki)
+    kept = bench.stage.paths.practice / "processed" / f"{integrated(bench, samples.b2(7))}_x.b2"
+    intake = Intake(Runtime("intake", {}), bench.stage.paths, IntakeSettings())
+    kept.write_bytes(b"x")
+    monkeypatch.setattr(module.time, "time", lambda: 9e9)
+    bench.desk.condition(Scope.BOX, "clock", "CLK-003", "L'horloge avance.")
+    intake.empty()
+    assert kept.exists()
+    bench.desk.condition(Scope.BOX, "clock", "", "")
+    intake.empty()
+    assert not kept.exists(), "it looks again as soon as the clock holds"
 
 
 def test_without_a_board_nothing_goes(pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

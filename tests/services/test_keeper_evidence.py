@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import subprocess
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ from cryptography.x509.oid import NameOID
 from development_pki import Pki
 from evidence_bench import EvidenceBench, checked, complaint, rows_of, write_zip, x509_of
 from keeper_bench import KeeperBench
+from line_certificates import make_list
 from local_tsa import LocalTsa
-from samples import EMITTER
+from samples import EMITTER, nir
 from stage import DOCTOR
 
 from gateway.book.proofs import Proofs
+from gateway.envelope.certificates import load_lists
 from gateway.errors import Refused
 from gateway.journal.checkpoint import read_checkpoint
-from gateway.services.keeper.audit import prepare
+from gateway.services.keeper.audit import Daily, prepare
 from gateway.services.keeper.evidence import evidence
 
 
@@ -88,7 +91,30 @@ def test_rows_are_under_the_largest_head_that_was_countersigned(
     assert "recu-12 : dit « integrated »" in said
 
 
+def test_a_return_that_names_somebody_is_not_kept_and_not_missed(bench: EvidenceBench, tmp_path: Path) -> None:
+    """Its row names no piece of it: what stays is sealed."""
+    key = bench.keeper.sealed("a.b2")
+    bench.receipt(key, "refused", bench.size(), code="B2-001", text=f"L'assuré {nir(42)} est inconnu.")
+    bench.receipt(key, "integrated", bench.size())
+    files = bench.evidence(key)
+    assert sum('"kind":"receipt"' in str(row["text"]) for row in rows_of(files)) == 2 and "recu-2.cms" not in files
+    told(bench, files, tmp_path)
+
+
 # ---------------------------------------------------------------- who signed
+
+
+def test_a_signature_that_was_withdrawn_is_in_force_no_more(bench: EvidenceBench, tmp_path: Path) -> None:
+    """Nobody signed again: there is a card's signature, and the journal says what became of it."""
+    key = bench.keeper.checked("a.b2", EMITTER)
+    bench.keeper.sign(key)
+    bench.keeper.turn()
+    before = bench.evidence(key)
+    bench.keeper.revoke(f"practitioners/{DOCTOR}/sig")
+    assert bench.keeper.row(key)["state"] == "CHECKED"
+    done = checked(write_zip(tmp_path / "preuve.zip", bench.evidence(key)), bench.root)
+    assert complaint(done) == "journal.json : cette carte a signé, en dernier"
+    told(bench, before, tmp_path)
 
 
 def second_authority(bench: EvidenceBench) -> dict[str, Any]:
@@ -153,10 +179,35 @@ def test_each_signer_stands_under_his_own_authority(
     expected = made["authority"].public_bytes(Encoding.DER)
     for name in ("signature", "presence"):
         assert x509_of(files[f"{name}.pem"])[1] == expected
-    assert "AC Professionnels 2 » émis par une autorité" in told(bench, files, tmp_path)
+    assert "AC Professionnels 2 » émis par « OCT-GATEWAY TEST Racine »" in told(bench, files, tmp_path)
 
 
 # ---------------------------------------------------------------- the checkpoint and its stamp
+
+
+def test_years_later_the_lists_are_those_of_the_checkpoints_day(bench: EvidenceBench, tmp_path: Path) -> None:
+    """Those of today say nothing of that day: openssl calls them not yet valid."""
+    keeper, key = bench.keeper, bench.taken("a.b2")
+    made = Daily(keeper.desk).look()
+    assert made is not None
+    with keeper.desk.commit():
+        digest = hashlib.sha256(made.signed).hexdigest()
+        Proofs(keeper.desk.book.connection).add("stamp", "evidence", made.checkpoint.size, b"", digest, "", b"stamp")
+    keeper.now += timedelta(days=400)
+    for file in (keeper.desk.paths.trust / "crl").iterdir():
+        file.unlink()
+    for name in ("root", "boites"):
+        later = make_list(bench.pki, name, keeper.now)
+        (keeper.desk.paths.trust / "crl" / f"{name}.crl").write_bytes(later)
+    files = bench.evidence(key)
+    assert files["journal.cms"] == made.signed
+    lists = [x509.load_der_x509_crl(one) for one in load_lists(files["listes.pem"])]
+    assert all(one.last_update_utc <= moment(made.checkpoint.at) <= one.next_update_utc for one in lists)
+    assert any(bench.is_of(one, "chains/boites") for one in lists)
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def test_a_stamped_checkpoint_outlives_the_key_that_signed_it(bench: EvidenceBench, tmp_path: Path) -> None:

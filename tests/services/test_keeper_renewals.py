@@ -6,7 +6,7 @@ import asyncio
 import io
 import os
 import shutil
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -141,6 +141,14 @@ def test_nothing_is_asked_before_its_time(bench: KeyBench) -> None:
     bench.start().look()
     assert OwnKeys(bench.stage.paths, "intake").wanted(bench.now) == []
     assert bench.desk.outgoing.names() == []
+
+
+def test_a_box_that_wakes_in_1970_asks_when_its_clock_is_set(bench: KeyBench) -> None:
+    bench.now += timedelta(days=641)
+    own = OwnKeys(bench.stage.paths, "forward")
+    assert own.daily(datetime(1970, 1, 1, tzinfo=UTC)) == []
+    assert [one.name for one in own.daily(bench.now)] == [LINE]
+    assert own.daily(bench.now) == [], "once a day"
 
 
 def test_a_key_that_was_made_asks_again_with_the_same_request(bench: KeyBench) -> None:

@@ -273,6 +273,21 @@ def test_a_clock_that_jumps_ahead_destroys_nothing_and_says_so(bench: KeeperBenc
     assert bench.condition("retention")["code"] == ""
 
 
+def test_a_practice_that_sends_nothing_keeps_nothing_longer(bench: KeeperBench) -> None:
+    """No return comes, but revocation lists do, and an authority signed them; they are heard on the same day."""
+    fichier, retention = integrated(bench, CONTENT), Retention(bench.desk)
+    bench.now += timedelta(days=91)
+    retention.look()
+    assert bench.condition("retention")["code"] == "RET-CLOCK"
+    with bench.desk.commit():
+        bench.desk.book.connection.execute(
+            "INSERT INTO lists VALUES ('a', '1', ?, '', '')", (bench.now.strftime("%Y-%m-%dT%H:%M:%SZ"),)
+        )
+    retention.look()
+    assert bench.condition("retention")["code"] == ""
+    assert "received" not in roles(bench, fichier)
+
+
 def test_without_a_word_of_the_oct_nothing_is_destroyed(bench: KeeperBench) -> None:
     fichier = received(bench, samples.faulty_b2(3))
     bench.now += timedelta(days=400)
@@ -351,6 +366,24 @@ def test_the_practice_keeps_its_last_word_when_the_follow_up_ends(bench: KeeperB
     turn(bench)
     bench.open()
     assert [name for name in bench.desk.counter.names() if name.startswith(f"word.{fichier}")] == words
+
+
+def test_no_table_keeps_a_fichier_that_is_to_be_forgotten(bench: KeeperBench) -> None:
+    """Whatever refers to a fichier has a row of it: the keeper would die of one that is left, day after day."""
+    fichier, connection = integrated(bench, CONTENT), bench.desk.book.connection
+    tables = [row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    referring = [table for table in tables for key in connection.execute(f"PRAGMA foreign_key_list({table})")
+                 if key["table"] == "fichiers"]  # fmt: skip
+    with bench.desk.commit():
+        connection.execute("INSERT OR REPLACE INTO seal_recipients VALUES (?, 'c')", (fichier,))
+        connection.execute("INSERT INTO void_signatures VALUES ('s', ?)", (fichier,))
+        connection.execute("INSERT INTO findings VALUES (?, 1, 1, 1, 'X', 'x', 'notes')", (fichier,))
+    assert {table for table in referring if count(bench, table) == 0} == set()
+    later(bench, days=91)
+    turn(bench)
+    later(bench, days=3600)
+    turn(bench)
+    assert {table for table in (*referring, "fichiers") if count(bench, table)} == set()
 
 
 def test_digests_outlive_everything_but_ten_years(bench: KeeperBench) -> None:

@@ -12,6 +12,7 @@ from gateway_root import SYSTEMD
 from machine import KINDS
 
 from gateway.commands.sections import SERVICES
+from gateway.concentrator.settings import ConcentratorSettings
 from gateway.config import Paths
 from gateway.envelope.box_keys import KEYS
 from gateway.services.intake import IntakeSettings
@@ -188,3 +189,10 @@ def test_the_board_is_mounted_as_tmpfiles_makes_it() -> None:
     mount = dict(directives(SYSTEMD / "run-gateway-board.mount"))
     assert mount["Where"] == str(PATHS.board.parent)
     assert f"mode={line[2]},uid={line[3]},gid={line[4]}" in mount["Options"]
+
+
+def test_the_concentrator_may_write_what_it_writes() -> None:
+    """Its base, and the list of its own authority, which it makes anew at half of its life."""
+    settings = ConcentratorSettings()
+    written = values(unit("concentrator"), "ReadWritePaths")
+    assert {str(settings.directory), str(settings.enrolment.crl.parent)} == set(written)

@@ -48,6 +48,10 @@ MIGRATIONS = (
 
 LAST_TRANSFER_ID = (1 << 24) - 1
 
+KEPT = 1000
+"""Writes that are remembered after their end, the last ones: an entry may be offered again until the keeper has read
+that it was sent."""
+
 
 @dataclass(frozen=True)
 class Write:
@@ -128,6 +132,9 @@ class Transfers:
             "INSERT INTO writes (entry, identity, number, offset, articles, spacing, done) VALUES (?, ?, 0, 0, 0, 0, ?)"
             " ON CONFLICT (entry) DO UPDATE SET done = excluded.done",
             (entry, json.dumps(asdict(Identity(""))), fact),
+        )
+        self._db.execute(
+            "DELETE FROM writes WHERE done <> '' AND rowid <= (SELECT max(rowid) FROM writes) - ?", (KEPT,)
         )
 
     # -- pulls

@@ -8,15 +8,18 @@ chain, which the OCT sees.  Where a checkpoint cannot be made it is said, and no
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from cryptography import x509
 
+from gateway.book import exhibits
 from gateway.book.moves import iso
 from gateway.book.proofs import Proofs, Tree
+from gateway.envelope.certificates import Use, lists_of
 from gateway.envelope.signed import Signature
-from gateway.errors import Refused, Scope
+from gateway.errors import Deferred, Refused, Scope
 from gateway.formats.receipt import Receipt
 from gateway.journal.chain import ACCESS, EVIDENCE
 from gateway.journal.checkpoint import (
@@ -155,8 +158,15 @@ class Daily:
             evidence = prepare(desk, EVIDENCE)
             if evidence is None or evidence.kept is not None:
                 return None
-            evidence.keep(desk)
+            _keep_lists(desk, evidence.keep(desk))
         return evidence
+
+
+def _keep_lists(desk: Desk, checkpoint: str) -> None:
+    """The revocation lists of a checkpoint's day, for who verifies it years later; none where they cannot tell."""
+    with suppress(Refused, Deferred):
+        path = desk.trust.check(desk.keys.sign_certificate, (), desk.book.clock(), Use.SIGN_JOURNAL)
+        exhibits.keep(desk.book, checkpoint, exhibits.LIST, lists_of(path.certificates, desk.trust.crls()))
 
 
 # ---------------------------------------------------------------- countersigned

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gateway.config import read_document, read_section, write_toml
 from gateway.disk import sync_directory
-from gateway.errors import Refused, Scope
+from gateway.errors import Refused, Scope, os_words
 from gateway.formats.mandate_changes import TABLES
 from gateway.formats.mandates import Register
 
@@ -41,7 +41,7 @@ def store(path: Path, register: Register) -> None:
             out.flush()
             os.fsync(out.fileno())
     except OSError as error:
-        text = f"Rien n'a changé : {path} ne peut pas être écrit ({error.strerror})."
+        text = f"Rien n'a changé : {path} ne peut pas être écrit ({os_words(error)})."
         raise Refused("MND-018", text, Scope.BOX) from None
     if stored(part) != register:
         raise RuntimeError(f"{part} does not say what was declared")

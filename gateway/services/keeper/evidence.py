@@ -10,6 +10,7 @@ Nothing of a patient is in it: the content is not, only its digest.
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator
@@ -93,12 +94,14 @@ def evidence(desk: Desk, ask: Ask) -> Answer:
 
 
 def _point(desk: Desk, fichier: str) -> _Point:
-    """The first checkpoint over all rows of a fichier that was time-stamped, or else a new one."""
+    """The first checkpoint over all rows of a fichier that was time-stamped, those first of which the lists of their
+    day are kept; or else a new one."""
     last = max(row.seq for row in desk.book.journal(fichier))
     stamped = desk.book.connection.execute(
         "SELECT point.der AS signed, stamp.der AS stamp FROM proofs AS point JOIN proofs AS stamp"
         " ON stamp.kind = 'stamp' AND stamp.about = point.digest"
-        " WHERE point.kind = 'checkpoint' AND point.chain = ? AND point.size >= ? ORDER BY point.size LIMIT 1",
+        " WHERE point.kind = 'checkpoint' AND point.chain = ? AND point.size >= ?"
+        " ORDER BY NOT EXISTS (SELECT 1 FROM exhibits_of WHERE fichier = point.digest), point.size LIMIT 1",
         (EVIDENCE, last),
     ).fetchone()
     if stamped is not None:
@@ -126,13 +129,19 @@ def _files(desk: Desk, fichier: str, point: _Point, answer: dict[str, Any]) -> I
         ("journal", point.signed), *_numbered("recu", [bytes(row["der"]) for row in receipts]), *_numbered("arl", arls)
     ):  # fmt: skip
         line = _line(signed, known)
-        lists += lists_of(line, desk.trust.crls()) if name == "journal" else ()
+        if name == "journal":
+            lists += _lists_then(desk, signed) or lists_of(line, desk.trust.crls())
         yield from _piece(name, signed, line)
     yield "listes.pem", b"".join(x509.load_der_x509_crl(one).public_bytes(Encoding.PEM) for one in dict.fromkeys(lists))
     head = max((row["size"] for row in receipts), default=0)
     yield "journal.json", canonical.encode(_rows(desk, fichier, point.told.size, head))
     if point.stamp is not None:
         yield "horodatage.tst", point.stamp
+
+
+def _lists_then(desk: Desk, checkpoint: bytes) -> list[bytes]:
+    """The lists that served on the day of a checkpoint, if they were kept."""
+    return exhibits.exhibits(desk.book, hashlib.sha256(checkpoint).hexdigest(), exhibits.LIST)
 
 
 def _piece(name: str, signed: bytes, line: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:

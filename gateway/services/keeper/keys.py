@@ -14,9 +14,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from cryptography import x509
+
 from gateway.book.moves import Book
 from gateway.config import Paths
-from gateway.envelope import certificates
+from gateway.envelope import algorithms, certificates
 from gateway.envelope.algorithms import PrivateKey
 from gateway.envelope.certificates import Use, check_path
 from gateway.envelope.ring import Ring
@@ -64,14 +66,19 @@ class Trust:
         return self.check(certificate, (), at, use)
 
     def check_oct(self, certificate: bytes, chain: tuple[bytes, ...], at: datetime) -> certificates.Path:
-        """The signature of a return must be that of our OCT, valid now."""
-        if certificate != self.oct_sign:
+        """The signature of a return must be that of our OCT, valid now: by the certificate that we know, or by another
+        that an authority made for the same name."""
+        if certificate != self.oct_sign and _subject(certificate) != _subject(self.oct_sign):
             raise Refused("RET-003", "Le retour n'est pas signé par notre concentrateur.", Scope.ROUTE)
         return self.check(certificate, chain, at, Use.SIGN_RETURN)
 
     def check(self, certificate: bytes, chain: tuple[bytes, ...], at: datetime, use: Use) -> certificates.Path:
         """The path of a certificate, ``chain`` being what came with it; Refused or Deferred as ``check_path``."""
         return check_path(certificate, (*chain, *self.chain), self.roots, self.crls(), at, use, seen=self.seen())
+
+
+def _subject(certificate: bytes) -> x509.Name:
+    return algorithms.read_certificate(certificate, Scope.ROUTE).subject
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ Rules.  A list counts by its issuer's signature alone, whoever carried it; so th
 newest list.  Its number only grows, lists put by hand into ``trust/crl`` included.  What is wrong with a list is said
 and changes nothing.  The file is durable before the book names its number; both may be done again.
 From some days before the first list ends it is said until when signatures can be checked, and ``forward`` is told to
-look for newer ones more often: by the file ``wanted`` beside the lists.
+look for newer ones more often: by the file ``wanted`` beside the lists.  An authority that has ended owes no list.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -97,7 +98,7 @@ class Lists:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         desk.paths.lists.mkdir(parents=True, exist_ok=True)
-        self._known = known_authorities(desk)
+        self._known: tuple[Authority, ...] = ()
         self._files: object = None
         self._next = 0.0
         self._listings: dict[str, Listing] = {}
@@ -105,21 +106,26 @@ class Lists:
 
     def look(self) -> None:
         """Take up what was put by hand, and say how long the lists serve, where the clock can tell."""
-        files = [(file.name, file.stat().st_mtime_ns) for file in self._desk.trust.list_files()]
+        files = self._lying()
         if files == self._files and time.monotonic() < self._next:
             return
         if files != self._files:
             self._read()
-            files = [(file.name, file.stat().st_mtime_ns) for file in self._desk.trust.list_files()]
+            files = self._lying()
         self._files, self._next = files, time.monotonic() + LOOK_S
         if self._desk.watch.doubt() is None:
             self._say(self._desk.book.clock())
         else:
             self._want(True)  # a list may be what shows that the clock is right
 
+    def _lying(self) -> object:
+        """What tells whether there is anything new: the files, and the authorities whose lists count."""
+        trust = self._desk.trust
+        return [(file.name, file.stat().st_mtime_ns) for file in trust.list_files()], trust.roots, trust.chain
+
     def _read(self) -> None:
         """The newest sound list of each authority; what came by hand is kept like what came by the line."""
-        self._listings, self._wrong = {}, ""
+        self._known, self._listings, self._wrong = known_authorities(self._desk), {}, ""
         try:
             lists = self._desk.trust.crls()
         except Refused as wrong:  # a file that somebody put here, and that is none
@@ -139,8 +145,10 @@ class Lists:
             return None
 
     def _say(self, now: datetime) -> None:
-        first = min(self._listings.values(), key=lambda one: one.until, default=None)
-        over, soon = self._wrong or self._missing(), ""
+        owing = {one.key: one for one in self._known if one.certificate.not_valid_after_utc >= now}
+        lists = [one for key, one in self._listings.items() if key in owing]
+        first = min(lists, key=lambda one: one.until, default=None)
+        over, soon = self._wrong or self._missing(owing.values()), ""
         if first is not None and not over:
             end = _end(first)
             if first.until + GRACE < now:
@@ -154,8 +162,8 @@ class Lists:
         self._desk.condition(Scope.BOX, _SOON, "LST-011" if soon else "", soon)
         self._want(bool(over or soon))
 
-    def _missing(self) -> str:
-        missing = next((one for one in self._known if one.key not in self._listings), None)
+    def _missing(self, owing: Iterable[Authority]) -> str:
+        missing = next((one for one in owing if one.key not in self._listings), None)
         if missing is None:
             return ""
         return f"Il manque la liste de révocation de « {missing.name} » : ce qui en dépend attend."

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from gateway.book.doors import Door
 from gateway.book.moves import iso
@@ -37,8 +36,8 @@ from gateway.formats.enrolment import (
 from gateway.process import keyring
 from gateway.process.enrolment import check_lifetimes, pem, transport_file
 from gateway.process.identity import Identity
-from gateway.process.renewal import DAY_S, OwnKeys, ends_soon
-from gateway.services.keeper import generations
+from gateway.process.renewal import OwnKeys, ends_soon
+from gateway.services.keeper import generations, succession
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.signers import state_end
 
@@ -55,7 +54,7 @@ class Renewals:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._own = OwnKeys(desk.paths, "keeper")
-        self._next = 0.0
+        self._day: date | None = None
         generations.take_up(desk, reading=False)
         generations.end_keys(desk, self._own)
 
@@ -63,13 +62,15 @@ class Renewals:
         """Take up what changed, put in force what was answered, and once a day see to what ends."""
         desk = self._desk
         generations.take_up(desk)
+        succession.follow(desk, again=self._day is None)
         drop_stale(desk)
         put_in_force(desk)
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + DAY_S
+        if self._day != (today := desk.book.clock().date()):
+            self._day = today
             for wanted in self._own.daily(desk.book.clock()):
                 take_request(desk, "keeper", wanted.name, wanted.mark, wanted.request)
             state_ends(desk)
+            succession.state_ends(desk)
             offer_again(desk)
             generations.clear_away(desk, self._own)
         ask(desk)

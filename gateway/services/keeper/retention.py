@@ -2,8 +2,8 @@
 
 Rule 1: intent, act, proof (``gateway.book.retention``); killed at any instant, the next start goes on.
 Rule 2: nothing is destroyed on the word of the box's own clock alone: it counts up to a week beyond the last moment
-that the OCT signed, so that a clock that jumps ahead destroys nothing.  A box that has heard nothing for longer
-says so and waits.
+that the OCT or an authority signed, so that a clock that jumps ahead destroys nothing.  A box that has heard nothing
+for longer says so and waits.
 Rule 3: one fichier at a time, the watchdog fed between them; nothing here stops a move.
 """
 
@@ -22,7 +22,10 @@ from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.mandates import today
 
 BEYOND = timedelta(days=7)
-"""How far past the OCT's last signed moment the box's own clock is believed."""
+"""How far past the last moment that others signed the box's own clock is believed."""
+
+_HEARD = "SELECT max(at) FROM (SELECT at FROM returns UNION ALL SELECT since FROM lists)"
+"""The last moment that the OCT signed in a return, or an authority in a revocation list."""
 
 LEFT_S = 3600.0
 """A backup copies the book in less; an older copy was left by one that was killed."""
@@ -42,13 +45,15 @@ class Retention:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._day = ""
+        self._done: tuple[str, str] | None = None
 
     def look(self) -> None:
-        """Nothing, or the turn of the day."""
-        if self._day != (now := today(self._desk)):
+        """Nothing, or the turn of the day; another when something is heard at last."""
+        late, _ = self._desk.told(Scope.BOX, "retention")
+        if self._done != (today(self._desk), self._heard() if late else ""):
             self.turn()
-            self._day = now
+            late, _ = self._desk.told(Scope.BOX, "retention")
+            self._done = (today(self._desk), self._heard() if late else "")
 
     def turn(self) -> None:
         """Destroy all that is due; then leave nothing of it in free pages and in the log of the database."""
@@ -69,15 +74,18 @@ class Retention:
     def _until(self) -> datetime | None:
         """The moment up to which things are due; None before the OCT has ever signed one."""
         desk = self._desk
-        row = desk.book.connection.execute("SELECT max(at) FROM returns").fetchone()
-        if not row[0]:
+        last = self._heard()
+        if not last:
             return None
         now = desk.book.clock()
-        heard = datetime.fromisoformat(row[0][:19]).replace(tzinfo=UTC) + BEYOND
+        heard = datetime.fromisoformat(last[:19]).replace(tzinfo=UTC) + BEYOND
         late = now > heard and bool(rows.due_parts(desk.book, rows.COPIES, self._before(now, "copies_days")))
         text = "Des copies arrivées à terme ne sont pas détruites : aucune heure confirmée par le concentrateur depuis"
-        desk.condition(Scope.BOX, "retention", "RET-CLOCK" if late else "", f"{text} le {day(row[0])}." if late else "")
+        desk.condition(Scope.BOX, "retention", "RET-CLOCK" if late else "", f"{text} le {day(last)}." if late else "")
         return min(now, heard)
+
+    def _heard(self) -> str:
+        return str(self._desk.book.connection.execute(_HEARD).fetchone()[0] or "")
 
     def _before(self, until: datetime, name: str) -> str:
         return iso(until - timedelta(days=getattr(self._desk.settings.retention, name)))
@@ -99,6 +107,10 @@ class Retention:
         for key in rows.due_returns(desk.book, picked, unread):
             with desk.commit():
                 rows.give_up_return(desk.book, key, self._rule("returns_days"), at)
+            desk.runtime.alive()
+        for key in rows.due_originals(desk.book, self._before(until, "returns_days")):
+            with desk.commit():
+                rows.give_up_original(desk.book, key, self._rule("returns_days"), at)
             desk.runtime.alive()
         for year in desk.persons.years():
             if until.year - year > desk.settings.retention.access_years:

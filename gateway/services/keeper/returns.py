@@ -28,6 +28,7 @@ from gateway.errors import Deferred, Refused, Scope
 from gateway.fichier import State, Verb
 from gateway.follow.factures import settle
 from gateway.follow.lots import acknowledge
+from gateway.formats.announcement import Announcement
 from gateway.formats.arl import Arl
 from gateway.formats.enrolment import RENEWAL, RenewalAnswer
 from gateway.formats.masking import name_without_nir, without_nir
@@ -44,6 +45,7 @@ from gateway.services.keeper.lists import take_lists
 from gateway.services.keeper.renewals import keep_answer, take_entry
 from gateway.services.keeper.stamping import NAME as STAMP
 from gateway.services.keeper.stamping import Stamping
+from gateway.services.keeper.succession import keep_announcement
 
 ROUTES = ("oct", "reserve")
 """The ways to the OCT of which forward tells."""
@@ -232,7 +234,7 @@ def _keep_unread(desk: Desk, part: Copied, trouble: Refused) -> None:
         )
 
 
-async def _read_news(told: ReturnFile) -> Receipt | Arl | RenewalAnswer | Return | None:
+async def _read_news(told: ReturnFile) -> Receipt | Arl | RenewalAnswer | Announcement | Return | None:
     """What a return says, read before anything is recorded; Refused for a receipt or ARL that is not of ours.
 
     A payer's return is read by the child; one that it cannot read is delivered all the same.
@@ -243,6 +245,8 @@ async def _read_news(told: ReturnFile) -> Receipt | Arl | RenewalAnswer | Return
         return Arl.from_bytes(told.body)
     if told.header.kind == "keys":
         return RenewalAnswer.from_bytes(told.body)
+    if told.header.kind == "trust":
+        return Announcement.from_bytes(told.body)
     if told.header.kind != "rsp":
         return None
     answer = await asyncio.to_thread(read_in_child, lambda child: child.write(told.body), "--as", "return")
@@ -252,7 +256,7 @@ async def _read_news(told: ReturnFile) -> Receipt | Arl | RenewalAnswer | Return
         return None
 
 
-def _apply(desk: Desk, news: Receipt | Arl | RenewalAnswer | Return | None) -> None:
+def _apply(desk: Desk, news: Receipt | Arl | RenewalAnswer | Announcement | Return | None) -> None:
     """What a return says, in the transaction that records it."""
     if isinstance(news, Receipt):
         apply_receipt(desk, news)
@@ -260,6 +264,8 @@ def _apply(desk: Desk, news: Receipt | Arl | RenewalAnswer | Return | None) -> N
         acknowledge(desk.book, news)
     elif isinstance(news, RenewalAnswer):
         keep_answer(desk, news)
+    elif isinstance(news, Announcement):
+        keep_announcement(desk, news)
     elif news is not None:
         settle(desk.book, news, iso(desk.book.clock()))
 

@@ -1,7 +1,8 @@
 """SIGNED → SEALED: the signed content in its envelope for the OCT, offered in ``outgoing/``.
 
 Nothing readable touches the disk: the received part is opened, wrapped with the card's signature and sealed
-in one stream.  Each seal has a number of its own; a new seal is a new transfer, never a restart.
+in one stream.  Each seal has a number of its own; a new seal is a new transfer, never a restart.  Nothing is sealed to
+a certificate of the OCT that has ended or is revoked: whoever stole its key would read it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 from typing import Any
 
 from gateway.book.parts import Writable
+from gateway.envelope.certificates import Use
 from gateway.envelope.seal import Sealer
 from gateway.envelope.signed import Signature, signed_size, write_signed
 from gateway.fichier import Verb
@@ -24,7 +26,9 @@ ALGORITHM = "rsa-pkcs1-sha256"
 
 
 def seal(desk: Desk, fichier: str) -> None:
-    """Seal one fichier, whose signature stands, and offer it."""
+    """Seal one fichier, whose signature stands, and offer it; Refused or Deferred (scope route) where the OCT may not
+    be sealed to now."""
+    desk.trust.check(desk.trust.oct_seal, (), desk.book.clock(), Use.SEAL)
     signature = read_signature(desk, fichier)
     signature, checkpoint = prepare_carried(desk, signature)
     received = desk.book.part(fichier, "received").digest

@@ -58,7 +58,7 @@ class Verification:
         try:
             trust, tsa = read_trust(self._paths), self._paths.trust / "tsa.pem"
             stampers = read_certificates(tsa) if tsa.exists() else ()
-            authority = Authority(trust.roots, trust.chain, tsa=stampers)
+            authority = Authority(trust.roots, trust.chain, tsa=stampers, box=self._paths.box_id)
             found = inspect(
                 self._paths.journal, authority, datetime.now(UTC), self._paths.book / "book.db", progress=self._reach
             )

@@ -9,20 +9,26 @@ import asyncio
 import json
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from gateway.config import Paths
 from gateway.process.runtime import Runtime
 
-DAY_S = 86400.0
+LOOK_S = 60.0
+"""Between two looks at the day."""
+
 LATER_S = 5.0
 PATIENCE_S = 30.0
 
 
 async def renew(runtime: Runtime, paths: Paths) -> None:
-    """Ask once a day for what ends, until the runtime stops; later where the keeper is not there."""
+    """Ask on each new day for what ends, until the runtime stops; later where the keeper is not there."""
+    asked = None
     while not runtime.stop.is_set():
-        asked = all([await ask(paths, *one) for one in await wanted(paths)])
-        await runtime.pause(DAY_S if asked else LATER_S)
+        today = datetime.now(UTC).date()
+        if asked != today and all([await ask(paths, *one) for one in await wanted(paths)]):
+            asked = today
+        await runtime.pause(LOOK_S if asked == today else LATER_S)
 
 
 async def wanted(paths: Paths) -> list[list[str]]:

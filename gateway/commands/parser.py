@@ -1,0 +1,96 @@
+"""The command line's parser: argparse in French, with the exit codes of sysexits; days and moments as they are typed.
+
+argparse looks its words up by gettext's ``_``; here that is a table, so that no catalogue has to be installed and no
+locale set.  A word that a later Python adds is shown as it is: ``tests/commands/test_commands_parser.py`` names it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+USAGE = 64
+
+WORDS = {
+    "usage: ": "usage : ",
+    "positional arguments": "arguments",
+    "options": "options",
+    "show this help message and exit": "montrer cette aide",
+    "argument %(argument_name)s: %(message)s": "%(argument_name)s : %(message)s",
+    "the following arguments are required: %s": "il manque %s",
+    "one of the arguments %s is required": "il faut l'un de ceux-ci : %s",
+    "unrecognized arguments: %s": "mots en trop : %s",
+    "not allowed with argument %s": "ne va pas avec %s",
+    "expected one argument": "une valeur est attendue",
+    "expected at least one argument": "au moins une valeur est attendue",
+    "expected at most one argument": "une valeur au plus est attendue",
+    "expected %s argument": "%s valeur est attendue",
+    "expected %s arguments": "%s valeurs sont attendues",
+    "ignored explicit argument %r": "aucune valeur n'est attendue : %r",
+    "invalid choice: %(value)r (choose from %(choices)s)": "%(value)r n'est pas l'un de %(choices)s",
+    "unknown parser %(parser_name)r (choices: %(choices)s)": "%(parser_name)r n'est pas l'un de %(choices)s",
+    "invalid %(type)s value: %(value)r": "%(value)r ne convient pas",
+    "ambiguous option: %(option)s could match %(matches)s": "%(option)s peut être %(matches)s",
+    "unexpected option string: %s": "option inattendue : %s",
+}
+"""What argparse says → what we say.  Its words to programmers are not here."""
+
+
+def _word(text: str) -> str:
+    return WORDS.get(text, text)
+
+
+def _words(one: str, many: str, count: int) -> str:
+    return _word(one if count < 2 else many)
+
+
+vars(argparse).update(_=_word, ngettext=_words)
+
+
+class _Commands(argparse._SubParsersAction):  # type: ignore[type-arg]
+    """What ``--help`` of a family says of a command stands above the command's own help too."""
+
+    def add_parser(self, name: str, **given: Any) -> argparse.ArgumentParser:
+        told = given.get("help", "")
+        given.setdefault("description", f"{told[:1].upper()}{told[1:]}.")
+        made: argparse.ArgumentParser = super().add_parser(name, **given)
+        return made
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse; what is wrong is one sentence and exit code 64."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.register("action", "parsers", _Commands)
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(USAGE, f"{self.prog} : {message}. Voir {self.prog} --help.\n")
+
+
+def typed_day(text: str) -> str:
+    """The type of a day, YYYY-MM-DD and no other way."""
+    return _begins(text, "un jour est attendu : AAAA-MM-JJ", (10,))
+
+
+def typed_moment(text: str) -> str:
+    """The type of a moment or its beginning: a month, a day, an hour, a minute, a second, UTC."""
+    return _begins(text, "un moment est attendu : AAAA-MM-JJ, ou AAAA-MM-JJTHH:MM", (7, 10, 13, 16, 19))
+
+
+def _begins(text: str, wanted: str, lengths: Collection[int]) -> str:
+    """``text`` where it is so long and begins a moment; '' stays '', which is none."""
+    told = text.removesuffix("Z")
+    try:
+        if told and len(told) not in lengths:
+            raise ValueError
+        datetime.strptime(f"{told}{_FIRST[len(told) :]}", "%Y-%m-%dT%H:%M:%S")
+    except ValueError:
+        raise argparse.ArgumentTypeError(wanted) from None
+    return told
+
+
+_FIRST = "2000-01-01T00:00:00"
+"""What is left unsaid of a moment."""

@@ -1,0 +1,105 @@
+"""Boxes are told of other certificates, once and only who is in force; what ends soon is an alarm at the OCT."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from development_pki import Pki
+from enrolment_bench import PARTNER
+from renewal_bench import RenewalBench
+
+from gateway.concentrator.announcing import Announcing
+from gateway.concentrator.boxes import Boxes
+from gateway.concentrator.keys import load_keys, load_trust
+from gateway.envelope.ring import open_by
+from gateway.envelope.signed import read_signed
+from gateway.formats.announcement import Announcement
+from gateway.formats.enrolment import from_base64
+from gateway.formats.returns import unpack
+
+
+@pytest.fixture
+def bench(pki: Pki, tmp_path: Path) -> Iterator[RenewalBench]:
+    made = RenewalBench(pki, tmp_path)
+    yield made
+    made.store.close()
+
+
+def look(bench: RenewalBench) -> bool:
+    """The look of a service that was started now."""
+    settings, one = bench.bench.settings, bench.bench
+    mailbox, keys = one.mailbox(bench.store), load_keys(settings)
+    return Announcing(settings, bench.store, mailbox, keys, lambda: load_trust(settings), one.clock).work()
+
+
+def told(bench: RenewalBench) -> list[Announcement]:
+    """What lies in the mailbox of the box, as the box opens it."""
+    found = []
+    for row in bench.store.connection.execute(
+        "SELECT file, kind FROM mailbox WHERE sender = ? ORDER BY id", (PARTNER,)
+    ):
+        with (bench.bench.settings.returns / row["file"]).open("rb") as file:
+            out = io.BytesIO()
+            read_signed(open_by([bench.key("box-seal")], file), out, 1 << 20)
+        found += [Announcement.from_bytes(unpack(out.getvalue()).body)] if row["kind"] == "trust" else []
+    return found
+
+
+def test_a_box_is_told_once_and_again_when_something_changes(bench: RenewalBench) -> None:
+    assert [look(bench), look(bench)] == [True, False]
+    (first,) = told(bench)
+    pki, settings = bench.bench.pki, bench.bench.settings
+    assert from_base64(first.oct_seal) == pki.certificate("oct-seal")
+    assert set(map(from_base64, first.chain)) >= set(pki.chain)
+    bench.bench.settings = replace(settings, chain=settings.chain[:-1])
+    assert [look(bench), look(bench)] == [True, False]
+    assert len(told(bench)[-1].chain) == len(first.chain) - 1
+
+
+def test_who_is_out_of_force_is_told_when_he_is_back(bench: RenewalBench) -> None:
+    Boxes(bench.store).revoke(PARTNER, bench.bench.now)
+    assert not look(bench)
+    bench.enrol()
+    assert look(bench)
+
+
+def test_what_cannot_be_said_now_is_said_later(bench: RenewalBench) -> None:
+    settings, one = bench.bench.settings, bench.bench
+    bench.bench.settings = replace(settings, crls=(), enrolment=replace(settings.enrolment, enabled=False))
+    mailbox, keys, now = one.mailbox(bench.store), load_keys(settings), bench.bench.settings
+    announcing = Announcing(settings, bench.store, mailbox, keys, lambda: load_trust(now), one.clock)
+    assert not announcing.work()
+    now = settings
+    assert not announcing.work(), "not at once"
+    one.now += timedelta(seconds=settings.retry_s)
+    assert announcing.work()
+    one.now += timedelta(hours=23)
+    assert not announcing.work()
+
+
+@pytest.mark.parametrize(("days", "names"), [(0, set()), (660, {"oct-seal", "oct-sign", "oct-transport"})])
+def test_own_certificates_that_end_soon_are_an_alarm(bench: RenewalBench, days: int, names: set[str]) -> None:
+    bench.bench.now += timedelta(days=days)
+    look(bench)
+    assert alarms(bench) == names
+
+
+def test_an_authority_is_an_alarm_two_years_before_its_end(bench: RenewalBench) -> None:
+    """What it certifies would last no longer than itself."""
+    bench.bench.now += timedelta(days=2650 - 821)
+    look(bench)
+    assert {one for one in alarms(bench) if "AC " in one} == set()
+    bench.bench.now += timedelta(days=2)
+    look(bench)
+    assert any("AC Boîtiers" in one for one in alarms(bench))
+
+
+def alarms(bench: RenewalBench) -> set[str]:
+    """Of what the OCT-022 speak."""
+    rows = bench.store.connection.execute("SELECT about FROM alarms WHERE code = 'OCT-022'").fetchall()
+    return {row["about"].rpartition(" ")[0] for row in rows}
