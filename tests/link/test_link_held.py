@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import threading
 from collections.abc import Iterator
@@ -157,7 +158,7 @@ def test_who_does_not_hold_the_file_is_told_so(tmp_path: Path) -> None:
 
 def test_letting_go_on_a_full_disk_loses_only_what_was_not_forced(receiver: Receiver) -> None:
     receiver._own().close()
-    receiver._file = Path("/dev/full").open("wb")
+    receiver._file = io.BufferedWriter(io.FileIO("/dev/full", "wb"))
     receiver.write(b"never acknowledged")
     receiver.close()
     with pytest.raises(Trouble, match="autre liaison"):
