@@ -24,6 +24,7 @@ from typing import Any
 from stage import free_port
 
 from bench.rows import row
+from gateway.pesit.profiles import STANDARD
 
 REPO = Path(__file__).resolve().parents[1]
 GATEWAY = [sys.executable, "-m", "gateway"]
@@ -31,6 +32,9 @@ LARGE = 256 << 20
 SLOW_SIZE = 128 << 20
 SLOW_RATE, SLOW_DELAY = 100e6 / 8, 0.025
 """100 Mbit/s, 50 ms there and back."""
+FORCE_S = 0.03
+"""What a memory card takes to force a file, as it is measured on a Raspberry Pi: 20 to 50 ms."""
+POINT = STANDARD.sync_kb * 1024
 SMALL_FILES, SMALL_SIZE = 10_000, 4096
 
 RAW_RECEIVER = """
@@ -53,6 +57,13 @@ with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as end, open(sys.
 """
 LINE = "import sys, time; sys.path.insert(0, 'firmware-tools'); from line import Line; line = Line(int(sys.argv[1]), \
 float(sys.argv[2]), float(sys.argv[3])); print(line.port, flush=True); time.sleep(3600)"
+SLOW_DISK = f"""
+import os, runpy, time
+def slowed(force):
+    return lambda descriptor: (time.sleep({FORCE_S}), force(descriptor))[1]
+os.fsync, os.fdatasync = slowed(os.fsync), slowed(os.fdatasync)
+runpy.run_module("gateway", run_name="__main__", alter_sys=True)
+"""
 
 
 @dataclass(frozen=True)
@@ -224,6 +235,19 @@ def over_a_slow_line(root: Path) -> list[dict[str, Any]]:
     return [row("PeSIT, 128 MB, 100 Mbit/s, 50 ms", rate(ours, SLOW_SIZE), "MB/s", "the line", SLOW_RATE / 1e6)]
 
 
+def on_a_slow_disk(root: Path) -> list[dict[str, Any]]:
+    """128 MB to a receiver whose every force of a file is slow, against one that takes point after point."""
+    file = root / "card"
+    file.write_bytes(os.urandom(SLOW_SIZE))
+    (root / "card-in").mkdir()
+    port = free_port()
+    command = [sys.executable, "-c", SLOW_DISK, *serve_command(port, root / "card-in", None)[len(GATEWAY) :]]
+    with running(command, port):
+        ours = timed(send_command(file, port, None))
+    reference = POINT / (2 * FORCE_S) / 1e6
+    return [row("PeSIT, 128 MB, 30 ms to force a file", rate(ours, SLOW_SIZE), "MB/s", "point by point", reference)]
+
+
 def many_small(root: Path) -> list[dict[str, Any]]:
     """10,000 files of 4 KB on one connection."""
     source = root / "small"
@@ -251,6 +275,6 @@ def measure() -> list[dict[str, Any]]:
             (pki / "root.pem").read_bytes() + (pki / "chains/oct.pem").read_bytes()
         )
         (root / "ssh2").mkdir()
-        return [*over_loopback(root, pki), *over_a_slow_line(root), *many_small(root)]
+        return [*over_loopback(root, pki), *over_a_slow_line(root), *on_a_slow_disk(root), *many_small(root)]
     finally:
         shutil.rmtree(root, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What the words of ``gateway pesit`` mean: an address, a file's form, TLS, the partners of a server.
+"""What the words of ``gateway pesit`` mean: an address, a file's form, TLS.
 
 Rules: an option that is not given is that of the profile. A password comes from the address or from a file; a
 process list shows the address, so the file is the better place. What cannot be read is ``Refused`` by name.
@@ -10,19 +10,15 @@ from __future__ import annotations
 import argparse
 import codecs
 import ssl
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from gateway.config import read_section, toml_words
 from gateway.errors import Refused, Scope, os_words
 from gateway.link.client import Partner
 from gateway.link.line import Timers
-from gateway.link.partners import Addresses, PartnerEntry
-from gateway.link.passwords import password_hash
+from gateway.link.partners import Addresses
 from gateway.link.tls import harden
 from gateway.pesit.compression import Compression
 from gateway.pesit.framing import Framing
@@ -30,6 +26,8 @@ from gateway.pesit.profiles import PROFILES, Alphabet, Profile
 from gateway.pesit.records import Form
 
 CALLING = ("pesit", "pesits")
+LARGEST_ID = 0xFFFFFF
+"""Of a transfer, PI 13."""
 
 
 @dataclass(frozen=True)
@@ -262,33 +260,3 @@ def _loaded(made: Callable[[], ssl.SSLContext], arguments: argparse.Namespace) -
         raise Refused("PES-TLS", text, Scope.BOX) from None
     except OSError as error:
         raise Refused("PES-TLS", f"{error.filename} ne peut être lu : {os_words(error)}.", Scope.BOX) from None
-
-
-def entries_of(arguments: argparse.Namespace) -> list[PartnerEntry]:
-    """The partners of a server: ``--partner ID:PASSWORD`` and the ``[[partner]]`` of ``--partners``."""
-    entries = [_entry(arguments, *said.split(":", 1)) for said in arguments.partner]
-    if arguments.partners:
-        try:
-            document = tomllib.loads(read_text(arguments.partners))
-        except tomllib.TOMLDecodeError as error:
-            text = f"{arguments.partners} n'est pas du TOML lisible : {toml_words(error)}."
-            raise Refused("PES-FILE", text, Scope.BOX) from None
-        tables: Any = document.get("partner", [])
-        if not isinstance(tables, list):
-            raise Refused("PES-FILE", f"{arguments.partners} : il faut des sections [[partner]].", Scope.BOX)
-        entries += [read_section(PartnerEntry, table, f"{arguments.partners} [[partner]]") for table in tables]
-    if not entries:
-        raise Refused("PES-OPTION", "Aucun correspondant : --partner ou --partners est attendu.", Scope.BOX)
-    return entries
-
-
-def _entry(arguments: argparse.Namespace, identifier: str, password: str = "") -> PartnerEntry:
-    if not identifier or not password:
-        raise Refused("PES-OPTION", f"--partner {identifier} : ID:MOT_DE_PASSE est attendu.", Scope.BOX)
-    return PartnerEntry(
-        identifier,
-        password_hash(password),
-        limit=arguments.limit,
-        code_page=arguments.code_page or PartnerEntry.code_page,
-        as_text=not arguments.binary,
-    )

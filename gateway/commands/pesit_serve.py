@@ -13,24 +13,25 @@ import json
 import signal
 import socket
 import time
+import tomllib
 import unicodedata
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from gateway.commands import pesit_options as options
 from gateway.commands.pesit_run import Tracing
+from gateway.config import read_section, toml_words
 from gateway.errors import Deferred, Refused, Scope, Trouble, os_words
 from gateway.link.client import Partner
 from gateway.link.directory import PRIVATE, Directory, Rooms, Tell
 from gateway.link.partners import PartnerEntry, Partners
+from gateway.link.passwords import password_hash
 from gateway.link.relay import Relay, Route
 from gateway.link.relay_spool import Spool
 from gateway.link.server import Settings, serve
 from gateway.pesit.compression import Compression
-from gateway.pesit.framing import Framing
 from gateway.pesit.packing import Sending
 from gateway.pesit.profiles import PROFILES
 
@@ -47,50 +48,9 @@ WORDS = {
 }
 
 
-def add_serve(verbs: argparse._SubParsersAction[Any]) -> None:
-    """Add ``serve``; it sets ``act``."""
-    parser = verbs.add_parser("serve", help="recevoir dans un répertoire, offrir les fichiers d'un autre")
-    add = parser.add_argument
-    add("--listen", type=_listen, required=True, metavar="HÔTE:PORT", help="port 0 : un port libre")
-    add("--name", required=True, metavar="ID", help="notre identifiant (PI 4)")
-    add("--directory", type=Path, required=True, metavar="RÉPERTOIRE", help="où arrivent les fichiers")
-    add("--outgoing", type=Path, metavar="RÉPERTOIRE", help="fichiers qui peuvent être relevés, par leur nom")
-    add("--partner", action="append", default=[], metavar="ID:MOT_DE_PASSE", help="qui peut venir ; répétable")
-    add("--partners", type=Path, metavar="FICHIER", help="les mêmes, en TOML : voir docs/pesit.md")
-    add("--framing", type=Framing, choices=list(Framing), default=Framing.AUTO, help="reconnu si rien n'est dit")
-    add("--name-in", type=int, choices=[12, 37, 99], default=12, help="paramètre (PI) qui nomme le fichier reçu")
-    add("--route", action="append", default=[], type=_route, metavar="NOM=URL", help="relais vers un PI 62 ; répétable")
-    add("--binary", action="store_true", help="garder les octets des articles, même d'un texte")
-    add("--limit", type=options.number(0, 1 << 50), default=0, metavar="OCTETS", help="taille maximale d'un fichier")
-    add("--connections", type=options.number(1, 4096), default=64, metavar="N", help="liaisons simultanées")
-    add("--profile", choices=list(PROFILES), default="standard", help="à qui sont envoyés les fichiers relevés")
-    add("--entity", type=options.number(7, 65535), default=65535, metavar="N", help="entité accordée au plus (PI 25)")
-    add("--sync", type=options.number(0, 65535), default=1024, metavar="KO", help="intervalle accordé au plus (PI 7)")
-    add("--window", type=options.number(0, 255), default=16, metavar="N", help="fenêtre accordée au plus (PI 7)")
-    add("--compress", choices=[kind.name.lower() for kind in Compression], default="both", help="compression admise")
-    options.add_form(parser)
-    options.add_tls(parser)
-    options.add_common(parser)
-    parser.set_defaults(act=serve_directory, pre_connection=None)
-
-
-def _route(text: str) -> tuple[str, options.Where]:
-    name, found, address = text.partition("=")
-    if not (name and found):
-        raise argparse.ArgumentTypeError("NOM=pesit://IDENTIFIANT:MOT_DE_PASSE@HÔTE:PORT/SERVEUR attendu")
-    return name, options.where(address)
-
-
-def _listen(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host:
-        raise argparse.ArgumentTypeError("HÔTE:PORT attendu")
-    return host.strip("[]"), options.number(0, 65535)(port)
-
-
 def serve_directory(arguments: argparse.Namespace) -> int:
     """Serve until a signal comes; 0, or 130 for Ctrl-C."""
-    partners = Partners(options.entries_of(arguments), time.monotonic)
+    partners = Partners(_entries(arguments), time.monotonic)
     tell = partial(_tell, as_json=arguments.json)
     context = options.answering_context(arguments)
     with _listening(*arguments.listen) as sock, closing(Tracing(arguments.trace, "<")) as tracing:
@@ -99,6 +59,36 @@ def serve_directory(arguments: argparse.Namespace) -> int:
         ready = partial(tell, "listening", {"address": f"{host}:{port}", "port": port, "name": arguments.name})
         calls = partial(serve, [sock], settings=_settings(arguments), ssl_context=context, watch=tracing.observer)
         return asyncio.run(_serve(arguments, directory, calls, tell, ready))
+
+
+def _entries(arguments: argparse.Namespace) -> list[PartnerEntry]:
+    """The partners of a server: ``--partner ID:PASSWORD`` and the ``[[partner]]`` of ``--partners``."""
+    entries = [_entry(arguments, *said.split(":", 1)) for said in arguments.partner]
+    if arguments.partners:
+        try:
+            document = tomllib.loads(options.read_text(arguments.partners))
+        except tomllib.TOMLDecodeError as error:
+            text = f"{arguments.partners} n'est pas du TOML lisible : {toml_words(error)}."
+            raise Refused("PES-FILE", text, Scope.BOX) from None
+        tables: Any = document.get("partner", [])
+        if not isinstance(tables, list):
+            raise Refused("PES-FILE", f"{arguments.partners} : il faut des sections [[partner]].", Scope.BOX)
+        entries += [read_section(PartnerEntry, table, f"{arguments.partners} [[partner]]") for table in tables]
+    if not entries:
+        raise Refused("PES-OPTION", "Aucun correspondant : --partner ou --partners est attendu.", Scope.BOX)
+    return entries
+
+
+def _entry(arguments: argparse.Namespace, identifier: str, password: str = "") -> PartnerEntry:
+    if not identifier or not password:
+        raise Refused("PES-OPTION", f"--partner {identifier} : ID:MOT_DE_PASSE est attendu.", Scope.BOX)
+    return PartnerEntry(
+        identifier,
+        password_hash(password),
+        limit=arguments.limit,
+        code_page=arguments.code_page or PartnerEntry.code_page,
+        as_text=not arguments.binary,
+    )
 
 
 def _directory(arguments: argparse.Namespace, partners: Partners, tell: Tell) -> Directory:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -20,11 +20,10 @@ from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
 from gateway.disk import DiskFull, sync_directory
 from gateway.errors import Trouble
+from gateway.link.context import Kept
 from gateway.link.held import Held
 from gateway.pesit import diagnostics
 from gateway.pesit.transfer import SyncPoint
-
-BUFFER = 1 << 20
 
 
 def point_of(row: sqlite3.Row) -> SyncPoint:
@@ -39,11 +38,10 @@ class Incoming(Held):
         self, store: Store, row: sqlite3.Row, settings: ConcentratorSettings, disk: Disk, done: Callable[[Copied], None]
     ) -> None:  # fmt: skip
         """``done`` records the end durably; it is called when the file lies in its place."""
-        super().__init__()
+        super().__init__(settings.spool / str(row["id"]), self._record)
         self._store = store
         self._transfer = int(row["id"])
         self._point = point_of(row)
-        self._path = settings.spool / str(self._transfer)
         self._received = settings.received
         self._room = self._left = settings.limit
         self._disk = disk
@@ -60,14 +58,12 @@ class Incoming(Held):
         self._still_ours()
         with self._disk.refusing():
             if point.number != self._point.number:
-                self._record(point)
-            self._path.touch()
-            self._file = self._path.open("r+b", buffering=BUFFER)
-            self._file.truncate(point.offset)
-            sync_directory(self._path.parent)
+                self._reach(point)
+            file = self._cut(point.offset)
         self._left = self._room - point.offset
         self._digest = hashlib.sha256()
-        for block in blocks(self._file):
+        file.seek(0)
+        for block in blocks(file):
             self._digest.update(block)
 
     def write(self, data: bytes, ends: bool) -> None:
@@ -79,11 +75,10 @@ class Incoming(Held):
             self._own().write(data)
         self._digest.update(data)
 
-    def sync(self, point: SyncPoint) -> None:
+    async def sync(self) -> None:
         """Data first, then the row."""
         with self._disk.refusing():
-            self._force()
-            self._record(point)
+            await super().sync()
 
     def end(self, size: int, articles: int) -> None:
         """The file under its digest, then its entry on disk, then the row."""
@@ -106,7 +101,10 @@ class Incoming(Held):
             with suppress(DiskFull), self._disk.room():
                 self._store.drop(self._transfer)
 
-    def _record(self, point: SyncPoint) -> None:
+    def _record(self, points: Sequence[Kept]) -> None:
+        self._reach(points[-1].point)
+
+    def _reach(self, point: SyncPoint) -> None:
         self._store.reach(self._transfer, point.number, point.offset, point.articles)
         self._point = point
 
@@ -135,7 +133,10 @@ class Repeated:
         if self._file is not None and self._file.read(len(data)) != data:
             raise diagnostics.trouble("2.229")
 
-    def sync(self, point: SyncPoint) -> None:
+    def mark(self, point: SyncPoint) -> None:
+        """Known long since."""
+
+    async def sync(self) -> None:
         """On disk long since."""
 
     def end(self, size: int, articles: int) -> None:

@@ -2,7 +2,7 @@
 
 Rules (F-76, F-102, F-111): the head never changes. A line is appended for each point; a point undoes those
 of higher numbers, so that going back is one more line. A last line that a crash cut short does not count.
-Where a point must outlive a power cut, its line is on disk when ``record`` returns.
+Where points must outlive a power cut, their lines are on disk when ``reach`` returns.
 It knows neither who sends nor where the data are.
 """
 
@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gateway.disk import sync_directory
 from gateway.pesit.transfer import SyncPoint
 
 PRIVATE = 0o600
@@ -33,10 +32,8 @@ class Kept:
 class Context:
     """One context; ``head`` is what the transfer is, as JSON holds it."""
 
-    def __init__(self, path: Path, head: Mapping[str, Any], lines: Iterator[str], *, rooted: bool = True) -> None:
-        """``rooted``: its name is known to be on disk."""
+    def __init__(self, path: Path, head: Mapping[str, Any], lines: Iterator[str]) -> None:
         self.path = path
-        self._rooted = rooted
         self.head = dict(head)
         self.ended: dict[str, Any] | None = None
         """What ``end`` recorded; None while the transfer is under way."""
@@ -46,12 +43,12 @@ class Context:
 
     @classmethod
     def begin(cls, path: Path, head: Mapping[str, Any]) -> Context:
-        """A new context in place of an older one; on disk with the first point that must be."""
+        """A new context in place of an older one; its name is not on disk yet."""
         draft = path.with_name(f"{path.name}.tmp")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE), "wb") as out:
             out.write(_line(head))
         draft.replace(path)
-        return cls(path, head, iter(()), rooted=False)
+        return cls(path, head, iter(()))
 
     @classmethod
     def load(cls, path: Path) -> Context | None:
@@ -88,19 +85,27 @@ class Context:
         kept = self._kept.get(number)
         return kept.place if kept else None
 
-    def record(self, point: SyncPoint, place: int, *, durable: bool) -> None:
-        """Keep a point and forget those behind it; ``durable``: it is on disk when this returns."""
-        self._keep(Kept(point, place))
-        self._append({_REACHED: asdict(point), "place": place}, durable=durable)
+    def record(self, point: SyncPoint, place: int) -> None:
+        """Keep a point and forget those behind it; after a power cut the line may be missing."""
+        self._record([Kept(point, place)], durable=False)
+
+    def reach(self, points: Sequence[Kept]) -> None:
+        """Keep several, in their order: they are on disk when this returns."""
+        self._record(points, durable=True)
 
     def end(self, **what: object) -> None:
         """Record durably that the transfer is over, and ``what`` came of it."""
         self.ended = what
-        self._append({_ENDED: what}, durable=True)
+        self._append([{_ENDED: what}], durable=True)
 
     def drop(self) -> None:
         """The transfer will never go on: forget it."""
         self.path.unlink(missing_ok=True)
+
+    def _record(self, points: Sequence[Kept], *, durable: bool) -> None:
+        for kept in points:
+            self._keep(kept)
+        self._append([{_REACHED: asdict(kept.point), "place": kept.place} for kept in points], durable=durable)
 
     def _replay(self, line: Mapping[str, Any]) -> None:
         if _ENDED in line:
@@ -116,16 +121,13 @@ class Context:
             kept = replace(kept, place=0)
         self._kept[number] = kept
 
-    def _append(self, line: Mapping[str, Any], *, durable: bool) -> None:
+    def _append(self, lines: Iterable[Mapping[str, Any]], *, durable: bool) -> None:
         # Not created when it is gone: a context without its head would be worse than none.
         with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND), "wb") as out:
-            out.write(_line(line))
+            out.writelines(map(_line, lines))
             out.flush()
             if durable:
                 os.fdatasync(out.fileno())
-        if durable and not self._rooted:
-            sync_directory(self.path.parent)
-            self._rooted = True
 
 
 def _line(value: Mapping[str, Any]) -> bytes:

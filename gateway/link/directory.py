@@ -17,17 +17,16 @@ import shutil
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from gateway.disk import DiskFull, room, sync_directory
-from gateway.errors import Trouble, os_words
+from gateway.disk import sync_directory
+from gateway.errors import Trouble
 from gateway.link.context import Context
-from gateway.link.held import Held
+from gateway.link.held import Held, on_disk
 from gateway.link.partners import PartnerEntry, Partners
 from gateway.pesit import diagnostics
 from gateway.pesit.records import Form, form_of
@@ -37,7 +36,6 @@ Tell = Callable[[str, Mapping[str, Any]], None]
 """What happened, and what there is to know of it."""
 
 PRIVATE = ".pesit"
-BUFFER = 1 << 20
 _LONGEST_NAME = 200
 _KEPT_S = 30 * 86400.0
 """How long contexts outlive their last line."""
@@ -68,18 +66,6 @@ def harmless(name: str) -> str:
         mark = hashlib.sha256(coded).hexdigest()[:8]
         safe = f"{coded[: _LONGEST_NAME - 9].decode(errors='ignore')}~{mark}"
     return safe
-
-
-@contextmanager
-def on_disk() -> Iterator[None]:
-    """What the disk refuses, as the diagnostic that tells a partner: 2.219 no room, 2.213 anything else."""
-    try:
-        with room():
-            yield
-    except DiskFull as full:
-        raise diagnostics.trouble("2.219") from full
-    except OSError as error:
-        raise diagnostics.trouble("2.213", os_words(error)) from error
 
 
 class Directory:
@@ -285,9 +271,8 @@ class Incoming(Held):
         self, context: Context, part: Path, form: Form, limit: int, done: Callable[[int, int], None]
     ) -> None:  # fmt: skip
         """``limit`` in bytes, 0 for none; ``done`` gets bytes and articles when the file is whole and on disk."""
-        super().__init__()
+        super().__init__(part, context.reach, context.path, apart=True)
         self._context = context
-        self._part = part
         self._form = form
         self._limit = limit
         self._done = done
@@ -295,7 +280,7 @@ class Incoming(Held):
     def position(self) -> SyncPoint:
         """The last durable point; the start where the file is not what the context says."""
         last = self._context.last
-        size = self._part.stat().st_size if self._part.exists() else 0
+        size = self._path.stat().st_size if self._path.exists() else 0
         return last.point if size >= last.place else SyncPoint()
 
     def truncate(self, point: SyncPoint) -> None:
@@ -306,12 +291,9 @@ class Incoming(Held):
             raise diagnostics.trouble("2.228")
         with on_disk():
             # Not durable: after a power cut the file is as long as an older line says, or that line does not count.
-            self._context.record(point, place, durable=False)
-            if self._file is None:
-                self._part.touch()
-                self._file = self._part.open("r+b", buffering=BUFFER)
-            self._file.seek(place)
-            self._file.truncate()
+            if point != self._context.last.point:
+                self._context.record(point, place)
+            self._cut(place)
 
     def write(self, data: bytes, ends: bool) -> None:
         """Append what it is locally; 2.224 beyond the limit."""
@@ -321,22 +303,23 @@ class Incoming(Held):
             if self._limit and file.tell() > self._limit:
                 raise diagnostics.trouble("2.224")
 
-    def sync(self, point: SyncPoint) -> None:
-        """Data first, then the context."""
+    async def sync(self) -> None:
+        """As every receiver does; the context has the points."""
         with on_disk():
-            self._context.record(point, self._force(), durable=True)
+            await super().sync()
 
     def end(self, size: int, articles: int) -> None:
         """All of it on disk, then under its name."""
         with on_disk():
             self._force()
+            self._root()
             self._done(size, articles)
         self.close()
 
     def abandon(self, reason: Trouble, *, keep: bool) -> None:
         """Stop; without ``keep`` the transfer is forgotten."""
         if self._file is not None and not keep:
-            self._part.unlink(missing_ok=True)
+            self._path.unlink(missing_ok=True)
             self._context.drop()
         self.close()
 
@@ -357,7 +340,10 @@ class Repeated:
     def write(self, data: bytes, ends: bool) -> None:
         """Here long since."""
 
-    def sync(self, point: SyncPoint) -> None:
+    def mark(self, point: SyncPoint) -> None:
+        """Known long since."""
+
+    async def sync(self) -> None:
         """On disk long since."""
 
     def end(self, size: int, articles: int) -> None:
@@ -393,7 +379,7 @@ class Offered:
     def marked(self, point: SyncPoint) -> None:
         """A point that the requester may come back to; one that a power cut loses costs a new transfer."""
         with on_disk():
-            self._context.record(point, point.offset, durable=False)
+            self._context.record(point, point.offset)
 
     def acknowledged(self, point: SyncPoint) -> None:
         """Points are known since they were set."""

@@ -2,7 +2,7 @@
 
 Rules: the sender sets a point before the article that would overflow the interval (F-73) and waits only when
 the window is full. The receiver has a point on disk, durably recorded, before it acknowledges it (F-75), and
-nothing is stated as stored before it is (F-113).
+hears on meanwhile as far as the window goes; nothing is stated as stored before it is (F-113).
 What reads or keeps the file may raise: ``GoBack`` asks for RESYN (F-109), any other ``Trouble`` for IDT (F-110).
 An interruption, ours or theirs, is settled here and raised as ``Interrupted``; what follows it, CRF and
 DESELECT, is the caller's.
@@ -10,6 +10,7 @@ DESELECT, is the caller's.
 
 from __future__ import annotations
 
+import asyncio
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -48,8 +49,14 @@ class Receiving(Protocol):
     def write(self, data: bytes, ends: bool) -> None:
         """Append an article or a fragment of one; ``ends``: the article is complete with it."""
 
-    def sync(self, point: SyncPoint) -> None:
-        """Force the file to disk up to ``point`` and record it durably; it is acknowledged after that."""
+    def mark(self, point: SyncPoint) -> None:
+        """``point`` is set behind what was written until now."""
+
+    async def sync(self) -> None:
+        """Have on disk what was written, then record durably the points that were marked; they are acknowledged
+
+        after that. More may be written and marked meanwhile: that is for the next ``sync``.
+        """
 
     def end(self, size: int, articles: int) -> None:
         """The file is complete with ``size`` bytes: force and record it durably."""
@@ -316,10 +323,98 @@ async def collect(line: Line, receiving: Receiving, limit: int, close: Callable[
         await guarded(line, partial(receiving.truncate, line.session.transfer.point))
 
 
+class _Points:
+    """The points of a file that comes, on their way to disk; while it works, what follows them is heard.
+
+    Those that came meanwhile go together. Each is acknowledged, in its order, once it is recorded.
+    """
+
+    def __init__(self, line: Line, receiving: Receiving) -> None:
+        self._line = line
+        self._receiving = receiving
+        self._waiting: list[int] = []
+        """The numbers of points not yet recorded, as far as we know."""
+        self._first = 0
+        """How many of them ``_work`` records."""
+        self._work: asyncio.Task[None] | None = None
+
+    def add(self, point: SyncPoint) -> None:
+        """A point was set."""
+        self._receiving.mark(point)
+        self._waiting.append(point.number)
+
+    async def next(self) -> Event:
+        """The next event of the line; while the window is full the peer waits for us, and we do not wait for it."""
+        line, window = self._line, self._line.session.sync.window
+        while True:
+            if self._work and (self._work.done() or (window and len(self._waiting) >= window)):
+                await self._acknowledge()
+            if self._waiting and not self._work:
+                await self._begin()
+            if event := line.take():
+                return event
+            seconds = line.timers.store if self._work else line.timers.answer
+            if event := await line.next_or(self._work, "DTF", seconds):
+                return event
+
+    async def rest(self) -> None:
+        """No data come now: have every point acknowledged."""
+        while self._waiting:
+            await self._begin()
+            await self._acknowledge()
+
+    async def leave(self) -> None:
+        """The data phase is over: what can be recorded is, but is not acknowledged any more."""
+        with suppress(Trouble):
+            while self._waiting:
+                await self._begin()
+                await self._done()
+
+    async def _begin(self) -> None:
+        if not self._work:
+            self._first = len(self._waiting)
+            self._work = asyncio.create_task(self._receiving.sync())
+            await asyncio.sleep(0)  # it goes as far as it can before more is written
+
+    async def _acknowledge(self) -> None:
+        try:
+            numbers = await self._done()
+        except Trouble as cause:
+            await stopped(self._line, cause)
+        session = self._line.session
+        if session.sync.window:
+            # Who has gone back is told nothing of what lay behind.
+            stand = [number for number in numbers if number <= session.transfer.point.number]
+            self._line.say(*(Fpdu("ACK(SYN)", {20: number}) for number in stand))
+        await guarded(self._line, partial(check_age, self._line))
+
+    async def _done(self) -> list[int]:
+        """Wait until the points that are being recorded are; their numbers. After a trouble none waits any more."""
+        assert self._work is not None
+        await asyncio.wait([self._work])
+        work, self._work = self._work, None
+        recorded, self._waiting = self._waiting[: self._first], self._waiting[self._first :]
+        if work.exception():
+            self._waiting = []
+        work.result()
+        return recorded
+
+
 async def _gather(line: Line, receiving: Receiving, limit: int) -> None:
+    points = _Points(line, receiving)
+    try:
+        await _take_in(line, receiving, points, limit)
+    except (GoBack, WentBack):
+        await points.rest()
+        raise
+    finally:
+        await points.leave()
+
+
+async def _take_in(line: Line, receiving: Receiving, points: _Points, limit: int) -> None:
     length = 0
     while True:
-        event = await line.next("DTF", line.timers.answer)
+        event = await points.next()
         if isinstance(event, Article):
             length += len(event.data)
             if limit and length > limit:
@@ -327,13 +422,11 @@ async def _gather(line: Line, receiving: Receiving, limit: int) -> None:
             length = 0 if event.ends else length
             await guarded(line, partial(receiving.write, event.data, event.ends))
         elif isinstance(event, SyncPoint):
-            await guarded(line, partial(receiving.sync, event))
-            if line.session.sync.window:
-                line.say(Fpdu("ACK(SYN)", {20: event.number}))
-            await guarded(line, partial(check_age, line))
+            await guarded(line, partial(points.add, event))
         elif isinstance(event, Fpdu) and event.name == "DTF.END":
             if event.diagnostic != SUCCESS:
                 await interrupt(line, said(event), event.diagnostic)
+            await points.rest()
             return
         else:
             _yield(line, event)

@@ -20,8 +20,8 @@ from gateway.pesit.codec import Fpdu
 from gateway.pesit.diagnostics import SUCCESS, Violation
 from gateway.pesit.session import Event, Session
 
-ENOUGH = 1 << 18
-"""Unheard bytes above which reading pauses; more than the longest entity, or it would never be complete."""
+ENOUGH = 1 << 19
+"""Unheard bytes above which reading pauses; more than one read brings, which would else be a pause for each."""
 
 
 @dataclass(frozen=True)
@@ -146,18 +146,32 @@ class Line(asyncio.Protocol):
 
     async def next(self, awaited: str, seconds: float) -> Event:
         """The next event; as ``take``, and ``Cut`` or ``Late`` when there is none."""
-        if event := self.take():
-            return event
+        event = self.take() or await self.next_or(None, awaited, seconds)
+        assert event is not None
+        return event
+
+    async def next_or(self, work: asyncio.Task[None] | None, awaited: str, seconds: float) -> Event | None:
+        """As ``next``, but None once ``work`` is done and there is no event yet."""
+        if work:
+            work.add_done_callback(self._work_done)
         try:
             async with asyncio.timeout(seconds):
                 while not (event := self.take()):
                     if self._lost:
                         raise self._lost
+                    if work and work.done():
+                        break
                     self._reader = asyncio.get_running_loop().create_future()
                     await self._reader
         except TimeoutError:
             raise Late(awaited, seconds) from None
+        finally:
+            if work:
+                work.remove_done_callback(self._work_done)
         return event
+
+    def _work_done(self, _: asyncio.Task[None]) -> None:
+        _wake(self._reader)
 
     def say(self, *fpdus: Fpdu) -> None:
         """Write FPDUs, without waiting."""

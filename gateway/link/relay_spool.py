@@ -10,16 +10,17 @@ It knows no connection.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from gateway.errors import Trouble
+from gateway.link.context import Kept
 from gateway.link.held import Held
 from gateway.pesit import diagnostics
 from gateway.pesit.records import Form
@@ -55,7 +56,6 @@ CREATE TABLE IF NOT EXISTS notes (
 """
 
 _PIECE = struct.Struct(">H?")
-_BUFFER = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -188,13 +188,15 @@ class Spool:
         rows = self._db.execute("SELECT * FROM points WHERE file = ? AND way = ? ORDER BY number", (file, way))
         return {row["number"]: (SyncPoint(**json.loads(row["point"])), row["place"]) for row in rows}
 
-    def record(self, file: int, way: str, point: SyncPoint, place: int = 0) -> None:
-        """A point, durably; those behind it are void."""
+    def record(self, file: int, way: str, points: Sequence[Kept]) -> None:
+        """Points in their order, durably; those behind each are void."""
         with self._db:
             self._db.execute("BEGIN")
-            self.cut(file, way, point.number)
-            values = (file, way, point.number, json.dumps(asdict(point)), place)
-            self._db.execute("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?)", values)
+            for kept in points:
+                number = kept.point.number
+                self.cut(file, way, number)
+                values = (file, way, number, json.dumps(asdict(kept.point)), kept.place)
+                self._db.execute("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?)", values)
 
     def cut(self, file: int, way: str, number: int) -> None:
         """Forget the points behind ``number``."""
@@ -229,7 +231,7 @@ class _Incoming(Held):
     """A file on its way in (``link.flow.Receiving``)."""
 
     def __init__(self, spool: Spool, file: int, arrived: Callable[[], None]) -> None:
-        super().__init__()
+        super().__init__(spool.path(file), partial(spool.record, file, "in"))
         self._spool = spool
         self._id = file
         self._arrived = arrived
@@ -246,30 +248,17 @@ class _Incoming(Held):
         if point.number and point.number not in known:
             raise diagnostics.trouble("2.214")
         place = known[point.number][1] if point.number else 0
-        self._release()
         self._spool.cut(self._id, "in", point.number)
-        path = self._spool.path(self._id)
-        path.touch()
-        self._file = path.open("r+b", buffering=_BUFFER)
-        self._file.truncate(place)
-        self._file.seek(place)
+        self._cut(place)
 
     def write(self, data: bytes, ends: bool) -> None:
         """A piece of an article."""
         self._own().write(_PIECE.pack(len(data), ends) + data)
 
-    def sync(self, point: SyncPoint) -> None:
-        """Data first, then the row."""
-        self._spool.record(self._id, "in", point, self._force())
-
     def end(self, size: int, articles: int) -> None:
         """Data, their entry in the directory, then the row."""
         self._force()
-        directory = os.open(self._spool.directory, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        self._root()
         self.close()
         self._spool.whole(self._id, size)
         self._arrived()
@@ -282,14 +271,8 @@ class _Incoming(Held):
 
     def close(self) -> None:
         """No more comes from this line."""
-        self._over = True
-        self._release()
+        super().close()
         self._spool.left(self._id, self)
-
-    def _release(self) -> None:
-        if self._file:
-            self._file.close()
-            self._file = None
 
 
 @dataclass(frozen=True)
@@ -308,7 +291,10 @@ class _Again:
     def write(self, data: bytes, ends: bool) -> None:
         """Nothing to do."""
 
-    def sync(self, point: SyncPoint) -> None:
+    def mark(self, point: SyncPoint) -> None:
+        """Nothing to do."""
+
+    async def sync(self) -> None:
         """Nothing to do."""
 
     def end(self, size: int, articles: int) -> None:
@@ -352,11 +338,11 @@ class Stored:
 
     def acknowledged(self, point: SyncPoint) -> None:
         """The next node has it up to ``point``."""
-        self.spool.record(self.id, "reached", point)
+        self.spool.record(self.id, "reached", [Kept(point, 0)])
 
     def marked(self, point: SyncPoint) -> None:
         """A point is about to be set."""
-        self.spool.record(self.id, "marked", point)
+        self.spool.record(self.id, "marked", [Kept(point, 0)])
 
     def start_again(self) -> None:
         """The next node knows nothing of it: offer it as new."""

@@ -41,7 +41,7 @@ class Profile:
     framing_tls: Framing = Framing.PREFIXED
     name_in: Literal[12, 37, 99] = 12
     sync_kb: int = 960
-    window: int = 4
+    window: int = 8
     entity: int = 65535
     article: int = 61440
     multi_article: bool = False
@@ -53,7 +53,8 @@ class Profile:
 
 _ROWS = (
     # The most conservative sender (F-86): mono-article, one FPDU per entity, no pre-connection.  An article nearly
-    # fills the largest entity, which doubles the rate on a fast line; who grants less gets segments (F-83).
+    # fills the largest entity, which doubles the rate on a fast line; who grants less gets segments (F-83).  Of the
+    # window a receiver of ours has one half under way to its disk and the other coming in.
     Profile("standard"),
     Profile(
         "axway",

@@ -114,8 +114,9 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("partner", ["BOX", "BOX:", ":secret"])
 def test_a_partner_without_a_password_is_not_taken(partner: str) -> None:
     line = ["pesit", "serve", "--listen", "h:1", "--name", "S", "--directory", ".", "--partner", partner]
-    with pytest.raises(Refused):
-        options.entries_of(_parser(line).parse_args(line))
+    arguments = _parser(line).parse_args(line)
+    with pytest.raises(Refused, match="ID:MOT_DE_PASSE"):
+        arguments.act(arguments)
 
 
 # --- progress --------------------------------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ class Sink:
     def __init__(self, identity: Identity, stop_after: int = sys.maxsize) -> None:
         self.identity = identity
         self.content = io.BytesIO()
-        self._point = SyncPoint()
+        self._point = self._marked = SyncPoint()
         self.stop_after = stop_after
 
     def position(self) -> SyncPoint:
@@ -151,9 +151,12 @@ class Sink:
     def write(self, data: bytes, ends: bool) -> None:
         self.content.write(data)
 
-    def sync(self, point: SyncPoint) -> None:
-        self._point = point
-        if point.number >= self.stop_after:
+    def mark(self, point: SyncPoint) -> None:
+        self._marked = point
+
+    async def sync(self) -> None:
+        self._point = self._marked
+        if self._point.number >= self.stop_after:
             raise ConnectionAbortedError("the box loses power")
 
     def end(self, size: int, articles: int) -> None:

@@ -16,6 +16,7 @@ import pytest
 from concentrator_bench import BOX, PASSWORD, Bench, b2, make_bench
 from concentrator_process import Box, Process, running
 from development_pki import Pki
+from reached_points import reach
 from small_disk import SmallDisk, small_disk
 
 from gateway.__main__ import LATER
@@ -94,7 +95,7 @@ def create(full: Full) -> Act:
 def begin_anew(full: Full) -> Act:
     incoming = full.incoming()
     incoming.write(BYTES, True)
-    incoming.sync(SyncPoint(1, len(BYTES), 1))
+    reach(incoming, SyncPoint(1, len(BYTES), 1))
     return full.incoming
 
 
@@ -106,7 +107,7 @@ def write(full: Full) -> Act:
 def sync(full: Full) -> Act:
     incoming = full.incoming()
     incoming.write(BYTES, True)
-    return lambda: incoming.sync(SyncPoint(1, len(BYTES), 1))
+    return lambda: reach(incoming, SyncPoint(1, len(BYTES), 1))
 
 
 def end(full: Full) -> Act:
@@ -165,7 +166,7 @@ def test_what_does_not_fit_is_refused_before_it_comes_and_said(full: Full) -> No
     partner = full.bench.settings.partners[0]
     incoming = full.incoming()
     incoming.write(bytes(1 << 20), True)
-    incoming.sync(SyncPoint(1, 1 << 20, 1))
+    reach(incoming, SyncPoint(1, 1 << 20, 1))
     full.disk.fill(500_000)
     with pytest.raises(Trouble, match=r"2\.201.*Le disque du concentrateur est plein"):
         full.reception.create(partner, replace(FICHIER, transfer_id=8, reserved_kb=1000), False)
@@ -188,7 +189,7 @@ def test_a_file_given_up_leaves_its_room_and_nothing_else_fails(content: bytes, 
     """Without any content it leaves none in which its row could be forgotten."""
     incoming = full.incoming()
     incoming.write(content, True)
-    incoming.sync(SyncPoint(1, len(content), 1))
+    reach(incoming, SyncPoint(1, len(content), 1))
     full.disk.fill()
     incoming.abandon(diagnostics.trouble("2.216"), keep=False)
     assert list(full.bench.settings.spool.iterdir()) == []
@@ -203,7 +204,7 @@ def test_a_file_given_up_leaves_its_room_and_nothing_else_fails(content: bytes, 
 def test_a_whole_file_that_no_row_could_name_comes_again(full: Full) -> None:
     incoming = full.incoming()
     incoming.write(BYTES, True)
-    incoming.sync(SyncPoint(1, len(BYTES), 1))
+    reach(incoming, SyncPoint(1, len(BYTES), 1))
     full.disk.fill()
     with pytest.raises(Trouble, match=r"2\.219"):
         incoming.end(len(BYTES), 1)

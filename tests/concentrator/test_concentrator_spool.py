@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from concentrator_bench import BOX, Bench
+from reached_points import reach
 
 from gateway.concentrator.reception import Reception
 from gateway.concentrator.settings import PartnerAccess
@@ -41,7 +44,7 @@ def begin(reception: Reception, partner: PartnerAccess, restart: bool = False) -
 def test_a_complete_file_lies_under_its_digest(bench: Bench, reception: Reception, partner: PartnerAccess) -> None:
     incoming = begin(reception, partner)
     incoming.write(b"abc", True)
-    incoming.sync(SyncPoint(1, 3, 1))
+    reach(incoming, SyncPoint(1, 3, 1))
     incoming.write(b"def", True)
     incoming.end(6, 2)
     digest = hashlib.sha256(b"abcdef").hexdigest()
@@ -57,19 +60,21 @@ def test_on_disk_first_then_in_the_store_then_acknowledged(
     real = os.fsync
 
     def fsync(descriptor: int) -> None:
-        row = opened.connection.execute("SELECT point, received FROM transfers").fetchone()
+        with closing(sqlite3.connect(bench.settings.database)) as elsewhere:  # what is committed, from any thread
+            point, received = elsewhere.execute("SELECT point, received FROM transfers").fetchone()
         path = Path(f"/proc/self/fd/{descriptor}").readlink()
         size = 0 if path.is_dir() else path.stat().st_size
-        seen.append((path.name, size, row["point"], bool(row["received"])))
+        seen.append((path.name, size, point, bool(received)))
         real(descriptor)
 
     incoming = begin(reception, partner)
     monkeypatch.setattr(os, "fsync", fsync)
     incoming.write(b"abc", True)
-    incoming.sync(SyncPoint(1, 3, 1))
+    reach(incoming, SyncPoint(1, 3, 1))
     incoming.write(b"def", True)
     incoming.end(6, 2)
-    assert seen == [("1", 3, 0, False), ("1", 6, 1, False), ("received", 0, 1, False), ("spool", 0, 1, False)]
+    reached, ended = [("1", 3, 0, False), ("spool", 0, 0, False)], [("1", 6, 1, False), ("received", 0, 1, False)]
+    assert seen == [*reached, *ended, ("spool", 0, 1, False)]
     row = opened.connection.execute("SELECT point, received, sealed, size FROM transfers").fetchone()
     assert row["point"] == 1 and row["received"] and row["size"] == 6
     assert opened.connection.execute("PRAGMA synchronous").fetchone()[0] == 2, "FULL: a commit is on disk"
@@ -80,7 +85,7 @@ def test_a_restart_forgets_what_lay_behind_the_point(
 ) -> None:
     incoming = begin(reception, partner)
     incoming.write(b"abc", True)
-    incoming.sync(SyncPoint(1, 3, 1))
+    reach(incoming, SyncPoint(1, 3, 1))
     incoming.write(b"never acknowledged", True)
     incoming.abandon(CUT, keep=True)
     again = begin(reception, partner, restart=True)
@@ -95,7 +100,7 @@ def test_begun_anew_the_point_is_forgotten_before_the_bytes(
 ) -> None:
     incoming = begin(reception, partner)
     incoming.write(b"abc", True)
-    incoming.sync(SyncPoint(1, 3, 1))
+    reach(incoming, SyncPoint(1, 3, 1))
     incoming.abandon(CUT, keep=True)
     begin(reception, partner)
     assert opened.connection.execute("SELECT point, offset FROM transfers").fetchone()["point"] == 0
@@ -106,7 +111,7 @@ def test_a_point_whose_bytes_were_lost_is_not_offered(
 ) -> None:
     incoming = begin(reception, partner)
     incoming.write(b"abc", True)
-    incoming.sync(SyncPoint(1, 3, 1))
+    reach(incoming, SyncPoint(1, 3, 1))
     incoming.abandon(CUT, keep=True)
     (spooled,) = bench.settings.spool.iterdir()
     spooled.write_bytes(b"a")
@@ -119,9 +124,13 @@ def test_a_transfer_taken_up_elsewhere_leaves_its_old_line_nothing(
 ) -> None:
     old = begin(reception, partner)
     old.write(b"abc", True)
-    old.sync(SyncPoint(1, 3, 1))
+    reach(old, SyncPoint(1, 3, 1))
     new = begin(reception, partner, restart=True)
-    for act in (lambda: old.write(b"x", True), lambda: old.sync(SyncPoint(2, 4, 2)), lambda: old.truncate(SyncPoint())):
+    for act in (
+        lambda: old.write(b"x", True),
+        lambda: reach(old, SyncPoint(2, 4, 2)),
+        lambda: old.truncate(SyncPoint()),
+    ):
         with pytest.raises(Deferred) as deferred:
             act()
         assert deferred.value.code == "PES-2.207"

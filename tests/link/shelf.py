@@ -38,6 +38,7 @@ class Incoming:
     trouble: Trouble | None = None
 
     _file: Any = field(default=None, repr=False)
+    _marked: list[SyncPoint] = field(default_factory=list, repr=False)
 
     def _record(self) -> Path:
         return self.path.with_suffix(".point")
@@ -47,6 +48,7 @@ class Incoming:
 
     def truncate(self, point: SyncPoint) -> None:
         self._close()
+        self._marked.clear()
         self.path.touch()
         os.truncate(self.path, point.offset)
         if point.number == 0:
@@ -58,10 +60,19 @@ class Incoming:
             raise self.trouble
         self._file.write(data)
 
-    def sync(self, point: SyncPoint) -> None:
+    def mark(self, point: SyncPoint) -> None:
         assert self._file.tell() == point.offset
-        self._record().write_text(json.dumps(asdict(point)))
-        self.synced.append(point)
+        self._marked.append(point)
+
+    async def sync(self) -> None:
+        marked, self._marked = self._marked, []
+        await self.disk()
+        self._record().write_text(json.dumps(asdict(marked[-1])))
+        self.synced += marked
+
+    async def disk(self) -> None:
+        """It takes its time."""
+        await asyncio.sleep(0)
 
     def end(self, size: int, articles: int) -> None:
         assert self._file.tell() == size

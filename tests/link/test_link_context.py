@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.link.context import Context
+from gateway.link.context import Context, Kept
 from gateway.pesit.transfer import SyncPoint
 
 HEAD = {"identity": {"file_name": "É"}}
@@ -19,8 +19,7 @@ def point(number: int) -> SyncPoint:
 
 def filled(path: Path, *numbers: int) -> Context:
     context = Context.begin(path, HEAD)
-    for number in numbers:
-        context.record(point(number), number * 110, durable=True)
+    context.reach([Kept(point(number), number * 110) for number in numbers])
     return context
 
 
@@ -46,10 +45,10 @@ def test_what_was_recorded_is_there_again(tmp_path: Path) -> None:
 def test_going_back_forgets_the_points_behind(tmp_path: Path) -> None:
     path = tmp_path / "c"
     context = filled(path, 1, 2, 3)
-    context.record(point(1), 110, durable=False)
+    context.record(point(1), 110)
     for again in (context, loaded(path)):
         assert list(again.points) == [0, 1]
-    context.record(point(0), 7, durable=False)
+    context.record(point(0), 7)
     assert (loaded(path).last.place, list(loaded(path).points)) == (0, [0]), "the start is the start"
 
 
@@ -68,7 +67,7 @@ def test_a_line_that_a_crash_cut_does_not_count_and_does_not_harm(tmp_path: Path
         path.write_bytes(whole[:size])
         context = loaded(path)
         assert list(context.points) == [0, 1]
-        context.record(point(2), 220, durable=False)
+        context.record(point(2), 220)
         assert path.read_bytes() == whole
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reached_points import reach
 
 from gateway.errors import Trouble
 from gateway.link.directory import Directory, Incoming, Repeated, Rooms, harmless
@@ -128,7 +129,7 @@ def test_the_name_comes_from_where_the_product_puts_it(name_in: Any, name: str, 
 def test_a_file_goes_on_from_its_last_point_in_another_process(desk: Desk) -> None:
     file = incoming(desk.open())
     file.write(b"abc", True)
-    file.sync(SyncPoint(1, 3, 1))
+    reach(file, SyncPoint(1, 3, 1))
     file.write(b"never acknowledged", True)
     assert desk.landed() == {}, "nothing shows before it is whole"
     again = incoming(desk.open(), restart=True)
@@ -144,7 +145,7 @@ def test_text_goes_on_where_its_lines_stand(desk: Desk) -> None:
     file = incoming(desk.open(), text)
     file.write(b"\xc1", False)
     file.write(b"\xc2", True)
-    file.sync(SyncPoint(1, 2, 1))
+    reach(file, SyncPoint(1, 2, 1))
     file.write(b"\xc3", False)
     again = incoming(desk.open(), text, restart=True)
     again.write(b"\xc3", True)
@@ -155,7 +156,7 @@ def test_text_goes_on_where_its_lines_stand(desk: Desk) -> None:
 def test_a_file_that_lost_its_data_begins_again(desk: Desk) -> None:
     file = incoming(desk.open())
     file.write(b"abc", True)
-    file.sync(SyncPoint(1, 3, 1))
+    reach(file, SyncPoint(1, 3, 1))
     part = next((desk.rooms.directory / ".pesit").glob("*.part"))
     os.truncate(part, 2)
     again = desk.open().create(ANNA, FILE, True)
@@ -167,10 +168,10 @@ def test_going_back_in_one_connection(desk: Desk) -> None:
     file = incoming(desk.open())
     for number, data in enumerate((b"ab", b"cd", b"ef"), start=1):
         file.write(data, True)
-        file.sync(SyncPoint(number, 2 * number, number))
+        reach(file, SyncPoint(number, 2 * number, number))
     file.truncate(SyncPoint(1, 2, 1))
     file.write(b"CD", True)
-    file.sync(SyncPoint(2, 4, 2))
+    reach(file, SyncPoint(2, 4, 2))
     file.end(4, 2)
     assert desk.landed() == {"FSE": b"abCD"}
 
@@ -189,7 +190,7 @@ def test_a_restart_of_nothing_is_refused(desk: Desk) -> None:
 @pytest.mark.fact("F-102")
 def test_another_identity_is_another_transfer(changed: dict[str, Any], desk: Desk) -> None:
     directory = desk.open()
-    incoming(directory).sync(SyncPoint(1, 0, 0))
+    reach(incoming(directory), SyncPoint(1, 0, 0))
     assert code_of(directory.create, ANNA, replace(FILE, **changed), True) == "2.233"
     assert code_of(directory.create, BEN, FILE, True) == "2.233", "or another partner"
 
@@ -198,9 +199,13 @@ def test_a_second_line_takes_the_file_from_the_first(desk: Desk) -> None:
     directory = desk.open()
     old = incoming(directory)
     old.write(b"abc", True)
-    old.sync(SyncPoint(1, 3, 1))
+    reach(old, SyncPoint(1, 3, 1))
     new = incoming(directory, restart=True)
-    for act in (lambda: old.write(b"x", True), lambda: old.sync(SyncPoint(2, 4, 2)), lambda: old.truncate(SyncPoint())):
+    for act in (
+        lambda: old.write(b"x", True),
+        lambda: reach(old, SyncPoint(2, 4, 2)),
+        lambda: old.truncate(SyncPoint()),
+    ):
         assert code_of(act) == "2.207"
     old.abandon(diagnostics.trouble("2.226"), keep=False)
     new.write(b"def", True)
@@ -250,7 +255,7 @@ def test_a_crash_between_the_end_and_the_name(at: str, desk: Desk, monkeypatch: 
 
 
 def test_what_nobody_came_back_for_is_forgotten(desk: Desk) -> None:
-    incoming(desk.open()).sync(SyncPoint(1, 0, 0))
+    reach(incoming(desk.open()), SyncPoint(1, 0, 0))
     private = desk.rooms.directory / ".pesit"
     assert len(list(private.iterdir())) == 2
     for path in private.iterdir():
@@ -308,7 +313,7 @@ def test_a_disk_that_refuses_is_said_to_the_partner(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", refuse)
-    assert code_of(file.sync, SyncPoint(1, 0, 0)) == code
+    assert code_of(reach, file, SyncPoint(1, 0, 0)) == code
 
 
 # --- files out -------------------------------------------------------------------------------------------------------

@@ -180,8 +180,8 @@ def test_a_cut_write_goes_on_in_the_same_form(tmp_path: Path, form: dict[str, ob
 class Forgetful(Incoming):
     """A receiver that keeps of a point what an uncompressed file needs."""
 
-    def sync(self, point: SyncPoint) -> None:
-        super().sync(replace(point, spared=None))
+    def mark(self, point: SyncPoint) -> None:
+        super().mark(replace(point, spared=None))
 
 
 @pytest.mark.fact("F-108", "F-112")

@@ -51,9 +51,9 @@ class Stopping(Incoming):
         if self._file.tell() > 50_000:
             self._stop("write")
 
-    def sync(self, point: SyncPoint) -> None:
-        super().sync(point)
-        self._stop("sync" if point.number == 5 else "")
+    async def sync(self) -> None:
+        await super().sync()
+        self._stop("sync" if any(point.number == 5 for point in self.synced) else "")
 
     def end(self, size: int, articles: int) -> None:
         self._stop("end")

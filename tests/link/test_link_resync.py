@@ -40,9 +40,9 @@ class Doubting(Incoming):
         super().write(data, ends)
         self._doubt("write" if self.writes % 50 == 0 else "")
 
-    def sync(self, point: SyncPoint) -> None:
+    async def sync(self) -> None:
         self._doubt("sync")
-        super().sync(point)
+        await super().sync()
 
     def end(self, size: int, articles: int) -> None:
         self._doubt("end")

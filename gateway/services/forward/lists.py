@@ -82,8 +82,11 @@ class _Received:
             raise diagnostics.trouble("2.224")
         self._out.write(data)
 
-    def sync(self, point: SyncPoint) -> None:
+    def mark(self, point: SyncPoint) -> None:
         """A point is worth nothing here."""
+
+    async def sync(self) -> None:
+        """Nothing is kept."""
 
     def end(self, size: int, articles: int) -> None:
         """All is here, and checked by the keeper alone."""

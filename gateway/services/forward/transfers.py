@@ -8,15 +8,17 @@ this file costs a transfer from the start, no more.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 from gateway.book.schema import open_durable
 from gateway.disk import room
 from gateway.errors import Trouble
+from gateway.link.context import Kept
+from gateway.link.held import Held
 from gateway.pesit.transfer import Identity, SyncPoint
 
 MIGRATIONS = (
@@ -158,8 +160,9 @@ class Transfers:
         """The file of a read."""
         return self.directory / f"pull-{pull.id}"
 
-    def record_point(self, pull: Pull, point: SyncPoint) -> None:
-        """What is on disk up to a point may be acknowledged now (F-75)."""
+    def record_points(self, pull: Pull, points: Sequence[Kept]) -> None:
+        """What is on disk up to the last of these may be acknowledged now (F-75)."""
+        point = points[-1].point
         self._db.execute(
             "UPDATE pulls SET number = ?, offset = ?, articles = ?, spacing = ? WHERE id = ?",
             (point.number, point.offset, point.articles, point.spacing, pull.id),
@@ -175,14 +178,13 @@ class Transfers:
         self.file(pull).unlink(missing_ok=True)
 
 
-class Fetching:
-    """The receiving end of one read (``gateway.link`` calls it)."""
+class Fetching(Held):
+    """The receiving end of one read (``link.flow.Receiving``)."""
 
     def __init__(self, transfers: Transfers, pull: Pull) -> None:
+        super().__init__(transfers.file(pull), partial(transfers.record_points, pull))
         self.pull = pull
         self._transfers = transfers
-        path = transfers.file(pull)
-        self._out: BinaryIO = path.open("r+b" if path.exists() else "w+b")
 
     def position(self) -> SyncPoint:
         """The last point recorded."""
@@ -190,35 +192,31 @@ class Fetching:
 
     def truncate(self, point: SyncPoint) -> None:
         """Go on from a point."""
-        self._out.seek(point.offset)
-        self._out.truncate()
+        self._cut(point.offset)
 
     def write(self, data: bytes, ends: bool) -> None:
         """Add data."""
         with room():
-            self._out.write(data)
+            self._own().write(data)
 
-    def sync(self, point: SyncPoint) -> None:
-        """Force it to disk, then record the point."""
-        self._force()
-        self._transfers.record_point(self.pull, point)
+    async def sync(self) -> None:
+        """As every receiver does; the database has the points."""
+        with room():
+            await super().sync()
 
     def end(self, size: int, articles: int) -> None:
         """All data are here."""
-        self._force()
+        with room():
+            self._force()
+            self._root()
         self._transfers.record_whole(self.pull)
-        self._out.close()
+        self.close()
 
     def abandon(self, reason: Trouble, *, keep: bool) -> None:
         """The read broke; without ``keep`` its context is worth nothing."""
-        self._out.close()
+        self.close()
         if not keep:
             self._transfers.end_pull(self.pull)
-
-    def _force(self) -> None:
-        with room():
-            self._out.flush()
-            os.fsync(self._out.fileno())
 
 
 def _identity(row: sqlite3.Row) -> Identity:
