@@ -38,7 +38,7 @@ dev: setup
 
 # Two files of tests at a time: they wait more than they work.
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 power: setup
 	$(BIN)/python -m pytest -m long tests/power

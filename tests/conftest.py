@@ -25,3 +25,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Search what the run left for the codes of its cards; in the process that hears of all workers."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Sweep(config), "pin-sweep")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest begin first, so that no worker is left alone with one at the end; the order of others stays."""
+    items.sort(key=lambda item: item.path.parent.name not in ("power", "systemd"))

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from development_pki import Pki
 from pin_scan import CODE
+from smartcard import scard
 
 import gateway.__main__ as command_line
 from gateway.commands import terminal
@@ -103,7 +104,8 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """No terminal, nothing on standard input, nobody's card reader."""
     monkeypatch.setattr(terminal, "_has_terminal", lambda: False)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
-    monkeypatch.setenv("PCSCLITE_CSOCK_NAME", "/nonexistent/pcscd.comm")
+    # Not by the name of its socket: a process reads that once, and other tests of this one have a reader.
+    monkeypatch.setattr(scard, "SCardEstablishContext", lambda scope: (scard.SCARD_E_NO_SERVICE, 0))
 
 
 @dataclass

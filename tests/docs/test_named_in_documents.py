@@ -12,9 +12,9 @@ import pytest
 from stage import REPO
 
 from gateway.__main__ import FAMILIES, _parser
-from gateway.commands.pesit_options import PartnerEntry
 from gateway.commands.sections import SECTIONS, load
 from gateway.config import read_document, read_section
+from gateway.link.partners import PartnerEntry
 
 DOCUMENTS = sorted([*REPO.glob("*.md"), *(REPO / "docs").rglob("*.md"), *(REPO / "systemd").glob("*.md")])
 TREES = ("gateway", "tests", "docs", "systemd", "firmware-tools", "certs-dev", "bench", "tmpfiles.d", "sysusers.d")
