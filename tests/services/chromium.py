@@ -17,6 +17,13 @@ OPTIONS = (
 )  # fmt: skip
 
 
+LEFT = "Inspected target navigated or closed"
+
+
+class PageLeftError(Exception):
+    """The page was left in the middle of a question."""
+
+
 class Chromium:
     """One browser with one page; ends with its ``with`` block."""
 
@@ -50,7 +57,10 @@ class Chromium:
         os.close(self._out)
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """One command and its result; what else the browser says goes to ``events``."""
+        """One command and its result; what else the browser says goes to ``events``.
+
+        PageLeftError where the page that was asked went away before it could answer.
+        """
         self._number += 1
         message: dict[str, Any] = {"id": self._number, "method": method, "params": params}
         if self._session is not None:
@@ -58,6 +68,8 @@ class Chromium:
         os.write(self._out, json.dumps(message).encode() + b"\0")
         while (told := self._next()).get("id") != self._number:
             self.events.append(told)
+        if told.get("error", {}).get("message") == LEFT:
+            raise PageLeftError
         assert "error" not in told, told
         result: dict[str, Any] = told["result"]
         return result
@@ -83,9 +95,15 @@ class Chromium:
     def wait(self, expression: str, seconds: float = 15) -> None:
         """Wait until an expression is true."""
         end = time.monotonic() + seconds
-        while self.evaluate(expression) is not True:
+        while not self._holds(expression):
             assert time.monotonic() < end, expression
             time.sleep(0.05)
+
+    def _holds(self, expression: str) -> bool:
+        try:
+            return self.evaluate(expression) is True
+        except PageLeftError:  # the next page is asked again
+            return False
 
     def picture(self) -> bytes:
         """The window as PNG."""
