@@ -14,6 +14,7 @@ Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 KEYS: dict[str, Callable[[], Key]] = {
     "rsa-2048": lambda: rsa.generate_private_key(65537, 2048),
     "rsa-3072": lambda: rsa.generate_private_key(65537, 3072),
+    "rsa-4096": lambda: rsa.generate_private_key(65537, 4096),
     "ec-p256": lambda: ec.generate_private_key(ec.SECP256R1()),
     "ec-p384": lambda: ec.generate_private_key(ec.SECP384R1()),
 }

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import io
 import json
+import shutil
 import subprocess
 import zipfile
 from collections.abc import Mapping
@@ -179,6 +180,15 @@ class EvidenceBench:
         """The files of the evidence of a fichier."""
         told = evidence(self.keeper.desk, {"op": "evidence", "id": key, "peer": 0})
         return {name: base64.b64decode(content) for name, content in told["files"].items()}
+
+
+def lay_out(target: Path, files: Mapping[str, bytes]) -> Path:
+    """The files in a directory, where nothing else is."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    for name, content in files.items():
+        (target / name).write_bytes(content)
+    return target
 
 
 def write_zip(target: Path, files: Mapping[str, bytes]) -> Path:

@@ -66,7 +66,9 @@ class Oct:
         return seen
 
     def answer(self, head: JournalHead | None, fichier: str = "f1") -> None:
-        made = Receipt(fichier, 1, "1", BOX, "integrated", "", "", AT, AT, 0, None, (), True, head)
+        row = self.bench.desk.book.fichier(fichier)
+        digest = row["digest"] if row is not None else None
+        made = Receipt(fichier, 1, "1", BOX, "integrated", "", "", AT, AT, 0, digest, (), True, head)
         self.bring(made.to_bytes())
 
     def bring(self, body: bytes) -> None:

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from gateway.commands.card import add_card_options, sign_content
@@ -21,7 +20,7 @@ from gateway.commands.sections import SECTIONS, add_config
 from gateway.commands.terminal import ask_secret
 from gateway.config import Paths, read_document, read_section
 from gateway.disk import sync_directory
-from gateway.envelope.algorithms import PublicKey, public_key
+from gateway.envelope.algorithms import PrivateKey, PublicKey, public_key
 from gateway.envelope.requests import is_local, mark
 from gateway.errors import Refused, Scope, Trouble, os_words
 from gateway.formats.codes import proof_key, read_code
@@ -148,7 +147,7 @@ def _read(path: Path) -> bytes:
         raise Refused("ENR-063", f"{path} ne peut pas être lu : {os_words(trouble)}.", Scope.BOX) from None
 
 
-def _hand_over(arguments: argparse.Namespace, partner: str, key: ec.EllipticCurvePrivateKey, passphrase: bytes) -> None:
+def _hand_over(arguments: argparse.Namespace, partner: str, key: PrivateKey, passphrase: bytes) -> None:
     """The recovery key to where it will be kept, before anything is asked of the concentrator."""
     text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase))
     if arguments.recovery_to is None:

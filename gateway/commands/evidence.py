@@ -30,8 +30,8 @@ Cette page aide à lire ; elle ne prouve rien.  Ce qui prouve est dans les autre
 Empreinte SHA-256 de la racine, à comparer avec celle que l'OCT publie :
   {root}
 
-Vérifier sans cette passerelle :
-  python3 verifier_preuve.py {name} {root} [ORIGINAL]
+Vérifier sans cette passerelle, dans le répertoire où est cette page :
+  python3 verifier_preuve.py . {root} [ORIGINAL]
 ou, pièce par pièce, avec openssl : les commandes sont dans docs/preuve.md.
 """
 
@@ -53,7 +53,7 @@ def write_evidence(arguments: argparse.Namespace) -> int:
     root = hashlib.sha256(certificate).hexdigest()
     told = ask(arguments, {"op": "evidence", "id": arguments.id})
     files = {name: base64.b64decode(content) for name, content in told["files"].items()}
-    files["LISEZ-MOI.txt"] = _read_me(told, root, target.name).encode()
+    files["LISEZ-MOI.txt"] = _read_me(told, root).encode()
     made = target.with_name(f".{target.name}")
     try:
         with made.open("wb") as out:
@@ -72,10 +72,10 @@ def write_evidence(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _read_me(answer: Row, root: str, name: str) -> str:
+def _read_me(answer: Row, root: str) -> str:
     told = answer["told"]
     context = told.pop("context")
     shown = "sans contexte" if context is None else (
         f"{plural(context['count'], 'facture')}, {euros(context['total'])}, règle « {context['policy']} »"
     )  # fmt: skip
-    return READ_ME.format(**told, fichier=answer["id"], shown=shown, root=root, name=name)
+    return READ_ME.format(**told, fichier=answer["id"], shown=shown, root=root)

@@ -11,14 +11,41 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.envelope import oids
+from gateway.envelope.algorithms import PrivateKey
 from gateway.envelope.certificates import Use
 
 PRACTICE = ""
 """The owner of what is not kept on the box."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of key: in words, how one is made, and whether a public key is one."""
+
+    words: str
+    make: Callable[[], PrivateKey]
+    fits: Callable[[object], bool]
+
+
+def _on(curve: type[ec.EllipticCurve], words: str) -> Kind:
+    return Kind(
+        words,
+        lambda: ec.generate_private_key(curve()),
+        lambda key: isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, curve),
+    )
+
+
+P256, P384 = _on(ec.SECP256R1, "EC P-256"), _on(ec.SECP384R1, "EC P-384")
+RSA = Kind(
+    "RSA 3072",
+    lambda: rsa.generate_private_key(65537, 3072),
+    lambda key: isinstance(key, rsa.RSAPublicKey) and key.key_size == 3072,
+)
+"""For what ends in evidence: ADR 24."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +58,7 @@ class BoxKey:
 
     name: str
     owner: str
-    curve: Callable[[], ec.EllipticCurve]
+    kind: Kind
     usage: tuple[str, ...]
     purpose: x509.ObjectIdentifier
     use: Use
@@ -56,15 +83,15 @@ _SEAL, _JOURNAL = (x509.ObjectIdentifier(oid) for oid in (oids.PURPOSE_SEAL, oid
 _CLIENT, _SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
 
 KEYS = (
-    BoxKey("box-seal", "keeper", ec.SECP256R1, _AGREE, _SEAL, Use.SEAL, "ouvre fichiers et retours", opens=True),
-    BoxKey("box-sign", "keeper", ec.SECP256R1, _SIGN, _JOURNAL, Use.SIGN_JOURNAL, "signe le journal et les demandes"),
-    BoxKey("box-transport", "forward", ec.SECP256R1, _SIGN, _CLIENT, Use.TRANSPORT, "ligne vers le concentrateur"),
-    BoxKey("box-delivery", "intake", ec.SECP256R1, _AGREE, _SEAL, Use.SEAL, "ouvre les retours du cabinet", opens=True),
-    BoxKey("box-lan-intake", "intake", ec.SECP256R1, _SIGN, _SERVER, Use.TRANSPORT, "dépôt sur le réseau du cabinet",
+    BoxKey("box-seal", "keeper", P256, _AGREE, _SEAL, Use.SEAL, "ouvre fichiers et retours", opens=True),
+    BoxKey("box-sign", "keeper", RSA, _SIGN, _JOURNAL, Use.SIGN_JOURNAL, "signe le journal et les demandes"),
+    BoxKey("box-transport", "forward", P256, _SIGN, _CLIENT, Use.TRANSPORT, "ligne vers le concentrateur"),
+    BoxKey("box-delivery", "intake", P256, _AGREE, _SEAL, Use.SEAL, "ouvre les retours du cabinet", opens=True),
+    BoxKey("box-lan-intake", "intake", P256, _SIGN, _SERVER, Use.TRANSPORT, "dépôt sur le réseau du cabinet",
            hosts=True),
-    BoxKey("box-lan-status", "status", ec.SECP256R1, _SIGN, _SERVER, Use.TRANSPORT, "page sur le réseau du cabinet",
+    BoxKey("box-lan-status", "status", P256, _SIGN, _SERVER, Use.TRANSPORT, "page sur le réseau du cabinet",
            hosts=True),
-    BoxKey("recovery", PRACTICE, ec.SECP384R1, _AGREE, _SEAL, Use.SEAL, "recours du cabinet, hors de la passerelle"),
+    BoxKey("recovery", PRACTICE, P384, _AGREE, _SEAL, Use.SEAL, "recours du cabinet, hors de la passerelle"),
 )  # fmt: skip
 """Every key that has a certificate."""
 

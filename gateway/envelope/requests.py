@@ -13,12 +13,11 @@ import re
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from gateway.envelope.algorithms import UNREADABLE
+from gateway.envelope.algorithms import UNREADABLE, PrivateKey
 from gateway.envelope.box_keys import BoxKey
 from gateway.errors import Refused, Scope
 
@@ -29,9 +28,9 @@ MOST_HOSTS = 16
 _LOCAL_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.(local|lan|home\.arpa|internal))?")
 
 
-def new_key(row: BoxKey) -> ec.EllipticCurvePrivateKey:
+def new_key(row: BoxKey) -> PrivateKey:
     """A new private key of that row."""
-    return ec.generate_private_key(row.curve())
+    return row.kind.make()
 
 
 def mark(key: CertificatePublicKeyTypes) -> str:
@@ -40,7 +39,7 @@ def mark(key: CertificatePublicKeyTypes) -> str:
     return hashlib.sha256(encoded).hexdigest()[:MARK_LENGTH]
 
 
-def make_request(row: BoxKey, key: ec.EllipticCurvePrivateKey, hosts: tuple[str, ...] = ()) -> bytes:
+def make_request(row: BoxKey, key: PrivateKey, hosts: tuple[str, ...] = ()) -> bytes:
     """DER of the request of a key, its subject being its name in the table."""
     builder = x509.CertificateSigningRequestBuilder().subject_name(
         x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, row.name)])
@@ -62,9 +61,8 @@ def read_request(row: BoxKey, encoded: bytes) -> x509.CertificateSigningRequest:
         sound = False
     if not sound:
         raise Refused("ENR-020", f"La demande de certificat de {row.name} n'est pas signée par sa clé.", Scope.BOX)
-    key = request.public_key()
-    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != row.curve().name:
-        raise Refused("ENR-021", f"La clé de {row.name} n'est pas sur la courbe {row.curve().name}.", Scope.BOX)
+    if not row.kind.fits(request.public_key()):
+        raise Refused("ENR-021", f"La clé de {row.name} n'est pas une clé {row.kind.words}.", Scope.BOX)
     for name in certified_hosts(request):
         if not row.hosts or not is_local(name):
             raise Refused("ENR-022", f"« {name} » n'est pas un nom que {row.name} puisse porter.", Scope.BOX)

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.book.moves import iso
-from gateway.envelope.algorithms import UNREADABLE, public_key, read_certificate
+from gateway.envelope.algorithms import UNREADABLE, PrivateKey, public_key, read_certificate
 from gateway.envelope.box_keys import BY_NAME, KEYS, PRACTICE
 from gateway.envelope.certificates import Use, check_path
 from gateway.envelope.issuing import MOST_DAYS, SKEW
@@ -55,7 +54,7 @@ class Prepared:
     """A request to be signed, and the recovery key, which is to leave the box."""
 
     content: bytes
-    recovery: ec.EllipticCurvePrivateKey
+    recovery: PrivateKey
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,11 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gateway.config import Paths
 from gateway.disk import sync_directory
-from gateway.envelope.algorithms import public_key
+from gateway.envelope.algorithms import PrivateKey, public_key
 from gateway.envelope.box_keys import KEYS, PASSWORD, PRACTICE, SECRETS, BoxKey
 from gateway.envelope.requests import mark
 from gateway.errors import Refused, Scope
@@ -49,7 +48,7 @@ class Identity:
                 text = f"Le répertoire {directory} manque : systemd-tmpfiles --create n'a pas été passé."
                 raise Refused("BOX-005", text, Scope.BOX)
 
-    def keep_key(self, row: BoxKey, key: ec.EllipticCurvePrivateKey) -> None:
+    def keep_key(self, row: BoxKey, key: PrivateKey) -> None:
         """A new private key into its owner's directory, for its owner alone, durably."""
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         put_private(self._paths.key(row.owner, f"{row.name}.{mark(key.public_key())}.key"), pem)

@@ -19,11 +19,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gateway.config import Paths
-from gateway.envelope.algorithms import public_key, read_certificate
+from gateway.envelope.algorithms import PrivateKey, public_key, read_certificate
 from gateway.envelope.box_keys import LINE, PASSWORD, BoxKey, owned_by
 from gateway.envelope.requests import certified_hosts, make_request, mark, new_key
 from gateway.envelope.succession import could_last_longer
@@ -81,14 +80,14 @@ class OwnKeys:
     def _certificate(self, row: BoxKey) -> bytes:
         return keyring.read_certificate(self._paths.trust / f"{row.name}.pem")
 
-    def _waiting(self, row: BoxKey) -> Iterator[ec.EllipticCurvePrivateKey]:
+    def _waiting(self, row: BoxKey) -> Iterator[PrivateKey]:
         """The key that was made and has no certificate yet."""
         certified = {mark(public_key(one)) for one in keyring.generations_of(self._paths, row.name)}
         for which, path in keyring.made_keys(self._paths, row.owner, row.name).items():
             if which not in certified:
                 key = keyring.read_key(path)
-                assert isinstance(key, ec.EllipticCurvePrivateKey)
-                yield key
+                if row.kind.fits(key.public_key()):  # or else of an older table
+                    yield key
 
     def forget(self) -> None:
         """Destroy what was renewed and opens nothing, and the password that went with an old line."""

@@ -19,7 +19,7 @@ from enrolment_bench import KEY, PARTNER, EnrolmentBench, make_enrolment_bench
 from gateway.concentrator.boxes import MOST_TRIES, Boxes, Members
 from gateway.concentrator.publishing import publish
 from gateway.envelope.box_keys import BY_NAME, KEYS
-from gateway.envelope.requests import make_request
+from gateway.envelope.requests import make_request, new_key
 from gateway.envelope.signed import read_signed
 from gateway.errors import Deferred, Refused, Trouble
 from gateway.formats.codes import proof
@@ -199,16 +199,22 @@ def with_key(name: str, der: bytes) -> Callable[[Bundle], Bundle]:
     return change
 
 
+RSA_KEY = new_key(BY_NAME["box-sign"])
 ONE_KEY = ec.generate_private_key(ec.SECP256R1())
 BUNDLES = {
     "a key is missing": (without("recovery"), "ENR-009"),
     "another name": (lambda bundle: replace(bundle, keys=(*bundle.keys, Named("oct-sign", "AAAA"))), "ENR-009"),
     "a key twice": (lambda bundle: replace(bundle, keys=(*bundle.keys, bundle.keys[0])), "ENR-009"),
     "another curve": (with_key("recovery", make_request(BY_NAME["recovery"], ONE_KEY)), "ENR-021"),
+    "a curve for RSA": (with_key("box-sign", make_request(BY_NAME["box-sign"], ONE_KEY)), "ENR-021"),
+    "RSA for a curve": (
+        with_key("box-seal", make_request(BY_NAME["box-seal"], RSA_KEY)),
+        "ENR-021",
+    ),
     "no request": (with_key("box-seal", b"\x30\x00"), "ENR-020"),
     "no password": (lambda bundle: replace(bundle, password=""), "ENR-007"),
     "two names for one key": (
-        lambda bundle: with_key("box-sign", make_request(BY_NAME["box-sign"], ONE_KEY))(
+        lambda bundle: with_key("box-delivery", make_request(BY_NAME["box-delivery"], ONE_KEY))(
             with_key("box-seal", make_request(BY_NAME["box-seal"], ONE_KEY))(bundle)
         ),
         "ENR-009",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from development_pki import Pki
-from evidence_bench import CHECKER, EvidenceBench, checked, complaint, write_zip
+from evidence_bench import CHECKER, EvidenceBench, checked, complaint, lay_out
 from keeper_bench import KeeperBench
 
 
@@ -34,7 +34,7 @@ def judged(bench: EvidenceBench, files: dict[str, bytes], tmp_path: Path) -> Cal
 
     def judge(changes: dict[str, bytes | None], *original: Path) -> str:
         made = {name: content for name, content in (files | changes).items() if content is not None}
-        return complaint(checked(write_zip(tmp_path / "p.zip", made), bench.root, *original))
+        return complaint(checked(lay_out(tmp_path / "p", made), bench.root, *original))
 
     return judge
 
@@ -50,4 +50,4 @@ def functions() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def signed(functions: dict[str, Any]) -> Callable[[bytes, bytes, bytes], bool]:
     """Its own judgement of a signature by a public key (DER)."""
-    return lambda key, message, signature: functions["signed"](functions["der"](key)[0], message, signature)
+    return lambda key, message, signature: functions["holds"](functions["der"](key)[0], message, signature)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import functools
 import hashlib
 import io
 import itertools
 import json
 import random
+import shutil
 import tokenize
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +30,7 @@ from evidence_bench import (
     complaint,
     forged,
     grown,
+    lay_out,
     lists_of,
     pem_of,
     rows_of,
@@ -36,7 +40,7 @@ from evidence_bench import (
 
 from gateway.journal import merkle
 
-LINES = 130
+LINES = 100
 """Lines of code, neither blank nor comment nor docstring: an auditor reads it before he believes it."""
 
 PIECES = ("signature", "presence", "journal", "recu-1", "arl-1")
@@ -66,7 +70,7 @@ def test_it_stays_short() -> None:
     lines = text.splitlines()
     assert len(code_lines(text)) <= LINES
     assert max(map(len, lines)) <= 120
-    assert text.count("# fmt:") == 2, "the table of the curves is the only one that is not laid out by ruff"
+    assert "# fmt:" not in text and "# noqa" not in text, "laid out by ruff as all the rest"
     assert not [line for line in lines if ";" in line.split("#")[0] and not line.lstrip().startswith(("Dit", '"""'))]
 
 
@@ -74,7 +78,7 @@ def test_it_needs_python_alone() -> None:
     tree = ast.parse(CHECKER.read_text(encoding="utf-8"))
     names = {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
     names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert names == {"json", "sys", "zipfile", "base64", "hashlib", "pathlib"}
+    assert names == {"json", "sys", "base64", "hashlib", "pathlib"}
 
 
 # ---------------------------------------------------------------- its arithmetic
@@ -99,34 +103,70 @@ def test_it_follows_a_way_up_as_we_do(functions: dict[str, Any]) -> None:
                 assert climbs(leaves[n], n, size, wrong) != root
 
 
-KEYS: dict[str, Callable[[], Any]] = {
-    "P-256": lambda: ec.generate_private_key(ec.SECP256R1()),
-    "P-384": lambda: ec.generate_private_key(ec.SECP384R1()),
-    "RSA-2048": lambda: rsa.generate_private_key(65537, 2048),
-    "RSA-3072": lambda: rsa.generate_private_key(65537, 3072),
+SHA256 = hashes.SHA256()
+PADDINGS: dict[str, padding.AsymmetricPadding] = {
+    "PKCS #1 v1.5": padding.PKCS1v15(), "PSS": padding.PSS(padding.MGF1(SHA256), 32)
+}  # fmt: skip
+
+
+@functools.cache
+def rsa_key(size: int) -> tuple[rsa.RSAPrivateKey, bytes]:
+    """A key, and the public one as a certificate has it."""
+    key = rsa.generate_private_key(65537, size)
+    return key, key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+@pytest.mark.parametrize("size", [2048, 3072, 4096])
+@pytest.mark.parametrize("pad", PADDINGS.values(), ids=PADDINGS)
+def test_it_judges_signatures_as_others_do(signed: Any, size: int, pad: padding.AsymmetricPadding) -> None:
+    key, public = rsa_key(size)
+    for n in range(20):
+        message = b"message %d" % n
+        made = key.sign(message, pad, SHA256)
+        assert signed(public, message, made)
+        assert not signed(public, message + b".", made)
+        assert not signed(public, message, flipped(made, n))
+
+
+OTHERS: dict[str, tuple[padding.AsymmetricPadding, hashes.HashAlgorithm]] = {
+    "SHA-1": (padding.PKCS1v15(), hashes.SHA1()),
+    "SHA-512": (padding.PKCS1v15(), hashes.SHA512()),
+    "PSS, SHA-1": (padding.PSS(padding.MGF1(hashes.SHA1()), 20), hashes.SHA1()),
+    "PSS, mask by SHA-1": (padding.PSS(padding.MGF1(hashes.SHA1()), 32), SHA256),
+    "PSS, no salt": (padding.PSS(padding.MGF1(SHA256), 0), SHA256),
+    "PSS, a byte less": (padding.PSS(padding.MGF1(SHA256), 31), SHA256),
+    "PSS, a byte more": (padding.PSS(padding.MGF1(SHA256), 33), SHA256),
 }
 
 
-@pytest.mark.parametrize("kind", KEYS)
-@pytest.mark.parametrize("hash_", [hashes.SHA256(), hashes.SHA384(), hashes.SHA512()], ids=lambda one: one.name)
-def test_it_judges_signatures_as_others_do(signed: Any, kind: str, hash_: hashes.HashAlgorithm) -> None:
-    key = KEYS[kind]()
-    arguments: tuple[Any, ...] = (ec.ECDSA(hash_),) if kind.startswith("P-") else (padding.PKCS1v15(), hash_)
-    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    for n in range(3):
-        message = b"message %d" % n
-        made = key.sign(message, *arguments)
-        assert signed(public, message, made)
-        assert not signed(public, message + b".", made)
-        touched = bytes((*made[:-1], made[-1] ^ 1))
-        assert not signed(public, message, touched)
+@pytest.mark.parametrize(("pad", "hash_"), OTHERS.values(), ids=OTHERS)
+def test_it_knows_no_other_way_to_sign(signed: Any, pad: padding.AsymmetricPadding, hash_: Any) -> None:
+    key, public = rsa_key(2048)
+    assert not signed(public, b"m", key.sign(b"m", pad, hash_))
 
 
-def test_it_knows_no_weaker_hash(signed: Any) -> None:
-    key = rsa.generate_private_key(65537, 2048)
-    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    assert not signed(public, b"m", key.sign(b"m", padding.PKCS1v15(), hashes.SHA1()))
-    assert not signed(public, b"m", key.sign(b"m", padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256()))
+def test_no_block_but_that_of_the_message_is_one(signed: Any) -> None:
+    """Who has the key signs any block: each byte of a sound one of either kind, turned."""
+    key, public = rsa_key(2048)
+    numbers = key.private_numbers()
+    modulus = numbers.public_numbers.n
+    for pad in PADDINGS.values():
+        sound = pow(int.from_bytes(key.sign(b"m", pad, SHA256)), 65537, modulus).to_bytes(256)
+        for at in range(256):
+            block = int.from_bytes(flipped(sound, at))
+            made = pow(block % modulus, numbers.d, modulus).to_bytes(256)
+            assert block >= modulus or not signed(public, b"m", made), at
+        top = int.from_bytes(sound) | 1 << 2047
+        assert top >= modulus or not signed(public, b"m", pow(top, numbers.d, modulus).to_bytes(256))
+
+
+def test_a_key_on_a_curve_signs_nothing(signed: Any) -> None:
+    """It is for openssl: docs/preuve.md says so."""
+    for _ in range(20):
+        key = ec.generate_private_key(ec.SECP256R1())
+        public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        with contextlib.suppress(ArithmeticError, LookupError, TypeError, ValueError):  # said as what cannot be read
+            assert not signed(public, b"m", key.sign(b"m", ec.ECDSA(SHA256)))
 
 
 # ---------------------------------------------------------------- a sound one
@@ -134,7 +174,7 @@ def test_it_knows_no_weaker_hash(signed: Any) -> None:
 
 @pytest.fixture(scope="module")
 def said(bench: EvidenceBench, files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> str:
-    done = checked(write_zip(tmp_path_factory.mktemp("sound") / "p.zip", files), bench.root)
+    done = checked(lay_out(tmp_path_factory.mktemp("sound") / "p", files), bench.root)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -144,7 +184,7 @@ def test_all_that_is_in_it_is_looked_at(files: dict[str, bytes], said: str) -> N
     for name in (*PIECES, "journal.json"):
         assert f"tient         {name} : " in said
     assert said.count("contresigné par l'OCT") == 4 and NONE_ELSE in said
-    assert "contenu signé" not in said.partition("signé le")[0], "nobody gave the original"
+    assert "contenus signés : 0" in said.partition("signé le")[0], "nobody gave the original"
 
 
 # ---------------------------------------------------------------- touched
@@ -186,10 +226,16 @@ def test_a_journal_that_is_none_is_said(judged: Callable[..., str], text: bytes)
     assert judged({"journal.json": text}).startswith("journal.json : ")
 
 
-@pytest.mark.parametrize("make", [lambda path: path / "absent.zip", lambda path: path, lambda path: path / "no.zip"])
-def test_what_is_no_zip_is_said(bench: EvidenceBench, tmp_path: Path, make: Callable[[Path], Path]) -> None:
-    (tmp_path / "no.zip").write_bytes(b"PK\x03\x04 not a ZIP")
-    assert complaint(checked(make(tmp_path), bench.root)) == "la preuve : complet et lisible"
+def test_what_is_no_directory_of_evidence_is_said(
+    bench: EvidenceBench, files: dict[str, bytes], tmp_path: Path
+) -> None:
+    """The ZIP itself, which is to be unpacked first; a directory inside."""
+    made = write_zip(tmp_path / "preuve.zip", files)
+    for where in (tmp_path / "absent", made):
+        assert complaint(checked(where, bench.root)) == "la preuve : complet et lisible"
+    assert complaint(checked(lay_out(tmp_path / "p", {}), bench.root)) == "signature : complet et lisible"
+    (lay_out(tmp_path / "p", files) / "inside").mkdir()
+    assert complaint(checked(tmp_path / "p", bench.root)) == "la preuve : complet et lisible"
 
 
 def test_without_words_it_tells_how_it_is_used() -> None:
@@ -198,7 +244,7 @@ def test_without_words_it_tells_how_it_is_used() -> None:
 
 
 def test_another_root_does_not_hold(bench: EvidenceBench, files: dict[str, bytes], tmp_path: Path) -> None:
-    made = write_zip(tmp_path / "p.zip", files)
+    made = lay_out(tmp_path / "p", files)
     for root in ("00" * 32, "", bench.root[:-2], "bonjour"):
         assert complaint(checked(made, root)) == "signature : sous la racine que vous avez donnée"
     colons = ":".join(bench.root.upper()[at : at + 2] for at in range(0, 64, 2))
@@ -206,13 +252,13 @@ def test_another_root_does_not_hold(bench: EvidenceBench, files: dict[str, bytes
 
 
 def test_the_original_is_compared(bench: EvidenceBench, files: dict[str, bytes], tmp_path: Path) -> None:
-    made, original = write_zip(tmp_path / "p.zip", files), tmp_path / "original"
+    made, original = lay_out(tmp_path / "p", files), tmp_path / "original"
     original.write_bytes(bench.content("a.b2"))
     done = checked(made, bench.root, original)
-    assert done.returncode == 0 and "signature : contenu signé" in done.stdout
+    assert done.returncode == 0 and "signature : contenus signés : 1" in done.stdout
     for content in (b"", bench.content("a.b2")[:-1], bench.content("b.b2")):
         original.write_bytes(content)
-        assert complaint(checked(made, bench.root, original)) == "signature : contenu signé"
+        assert complaint(checked(made, bench.root, original)) == "signature : contenus signés : 1"
     assert complaint(checked(made, bench.root, tmp_path / "absent")) == "la preuve : complet et lisible"
 
 
@@ -309,10 +355,10 @@ def test_a_checkpoint_that_somebody_else_signed_is_none(
 def test_the_same_forgery_by_who_may_holds(bench: EvidenceBench, files: dict[str, bytes], tmp_path: Path) -> None:
     """The forger of these tests is able: what it is not believed for is its certificate alone."""
     made = forged(bench, "arl-1", files["arl-1.cms"], "oct-sign", OCT)
-    done = checked(write_zip(tmp_path / "p.zip", files | made), bench.root)
+    done = checked(lay_out(tmp_path / "p", files | made), bench.root)
     assert complaint(done).endswith(NONE_ELSE), "but the journal knows another"
     made = forged(bench, "signature", files["signature.cms"], f"{DOCTOR}/sig", SANTE)
-    assert checked(write_zip(tmp_path / "p.zip", files | made), bench.root).returncode == 0
+    assert checked(lay_out(tmp_path / "p", files | made), bench.root).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["signature", "presence", "recu-1"])
@@ -352,12 +398,12 @@ def test_what_stands_beside_the_signed_is_not_taken_for_it(
     block = attributes_of(tbs)
     doubled = grown(tbs, block, block + block.replace(old, other))
     (tmp_path / "b.b2").write_bytes(bench.content("b.b2"))
-    assert judged({"signature.cms": doubled}, tmp_path / "b.b2") == "signature : contenu signé"
+    assert judged({"signature.cms": doubled}, tmp_path / "b.b2") == "signature : contenus signés : 1"
     content = files["presence.cms"].index(b"oct-gateway/card-auth/1") - 2
     size = files["presence.cms"][content + 1] + 2
     held = files["presence.cms"][content - 2 : content + size]
     swapped = grown(files["presence.cms"], held, bytes((0xA0, 5, 4, 3)) + b"oct" + held)
-    assert judged({"presence.cms": swapped}) == "presence : signature (RSA PKCS #1 v1.5 ou ECDSA)"
+    assert judged({"presence.cms": swapped}) == "presence : signature"
 
 
 # ---------------------------------------------------------------- lists
@@ -407,9 +453,9 @@ def flip_all(bench: EvidenceBench, files: dict[str, bytes], said: str, tmp_path:
 
     def look(case: tuple[int, tuple[str, int]]) -> bool:
         number, (name, at) = case
-        made = write_zip(tmp_path / f"{number}.zip", files | {name: flipped(files[name], at)})
+        made = lay_out(tmp_path / f"{number}", files | {name: flipped(files[name], at)})
         done = checked(made, bench.root)
-        made.unlink()
+        shutil.rmtree(made)
         if done.returncode == 0:
             assert (done.stdout, done.stderr) == (said, ""), (name, at)
             return False

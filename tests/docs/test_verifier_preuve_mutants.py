@@ -30,7 +30,7 @@ def opened(functions: dict[str, Any], bench: EvidenceBench, files: Files) -> Ite
         contents = [original] if name == "signature" else ()
         try:
             leaf, said, content = _quietly(functions, name, USES[name], moment, contents)
-        except (SystemExit, ValueError, IndexError, KeyError, TypeError):
+        except (SystemExit, ArithmeticError, LookupError, TypeError, ValueError):
             return None
         return (leaf.data, said, content) if content else None  # without one there is no JSON to be read from it
 

@@ -65,14 +65,15 @@ def test_what_is_to_be_read_says_what_was_signed(proof: Path, root: str) -> None
 
 def test_the_checker_needs_python_alone_and_finds_all_of_it_good(proof: Path, root: str, tmp_path: Path) -> None:
     (tmp_path / "original").write_bytes(CONTENT)
-    done = checked(proof, root, tmp_path / "original")
+    subprocess.run(["/usr/bin/python3", "-m", "zipfile", "-e", proof, tmp_path / "preuve"], check=True)
+    done = checked(tmp_path / "preuve", root, tmp_path / "original")
     assert (done.returncode, done.stderr) == (0, "")
-    for word in ("contenu signé", "la même carte était là", "sign", "seal", "send", "integrate", "contresigné",
+    for word in ("contenus signés : 1", "la même carte était là", "sign", "seal", "send", "integrate", "contresigné",
                  "recu-1 : dit « integrated »", "arl-1 : dit « positive »", "cette carte a signé"):  # fmt: skip
         assert word in done.stdout, word
     assert "NE TIENT PAS" not in done.stdout
     (tmp_path / "original").write_bytes(CONTENT[:-1])
-    assert complaint(checked(proof, root, tmp_path / "original")) == "signature : contenu signé"
+    assert complaint(checked(tmp_path / "preuve", root, tmp_path / "original")) == "signature : contenus signés : 1"
 
 
 def commands() -> str:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import rsa
 from development_pki import Pki
 
-from gateway.envelope.box_keys import BY_NAME, KEYS, PRACTICE, SECRETS, BoxKey, owned_by
+from gateway.envelope.box_keys import BY_NAME, KEYS, P256, P384, PRACTICE, RSA, SECRETS, BoxKey, owned_by
 from gateway.envelope.certificates import USES
 
 REPO = Path(__file__).resolve().parents[2]
@@ -26,14 +26,19 @@ def test_each_key_has_one_owner_and_one_use() -> None:
         assert set(row.usage) <= {*USES[row.use].usage}, "a key does what its use needs and nothing more"
 
 
+def test_a_key_is_of_its_kind_alone() -> None:
+    kinds = (P256, P384, RSA)
+    for kind in kinds:
+        assert [other.fits(kind.make().public_key()) for other in kinds] == [other is kind for other in kinds]
+    assert not RSA.fits(rsa.generate_private_key(65537, 2048).public_key())
+
+
 @pytest.mark.parametrize("row", KEYS, ids=lambda row: row.name)
 def test_the_development_pki_makes_the_same(row: BoxKey, pki: Pki) -> None:
     certificate = x509.load_der_x509_certificate(pki.certificate(row.name))
     usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    key = certificate.public_key()
-    assert isinstance(key, ec.EllipticCurvePublicKey)
-    assert (key.curve.name, list(purposes)) == (row.curve().name, [row.purpose])
+    assert row.kind.fits(certificate.public_key()) and list(purposes) == [row.purpose]
     bits = ("digital_signature", "content_commitment", "key_encipherment", "key_agreement", "key_cert_sign")
     assert tuple(bit for bit in bits if getattr(usage, bit)) == row.usage
 

@@ -122,7 +122,10 @@ def test_what_is_sealed_to_others_stops_the_route_and_no_fichier(pki: Pki) -> No
 def test_our_certificate_with_another_key_is_refused(pki: Pki) -> None:
     with pytest.raises(Refused, match="CMS-021"):
         open_sealed(
-            io.BytesIO(sealed(b"", pki, "box-seal")), io.BytesIO(), pki.certificate("box-seal"), pki.key("box-sign")
+            io.BytesIO(sealed(b"", pki, "box-seal")),
+            io.BytesIO(),
+            pki.certificate("box-seal"),
+            pki.key("box-transport"),
         )
 
 

@@ -31,7 +31,7 @@ SIZES = [0, 1, 1 << 20, (1 << 18) + 5]
 SIGNERS = {
     "RSA-PSS": (CARD, "sante", {}, "rsa-pss-sha256"),
     "RSA PKCS 1": (CARD, "sante", {"pkcs1": True}, "rsa-pkcs1-sha256"),
-    "ECDSA": ("oct-sign", "oct", {}, "ecdsa-sha256"),
+    "ECDSA": ("oct-transport", "oct", {}, "ecdsa-sha256"),
 }
 
 
@@ -109,7 +109,7 @@ PSS = ["-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_pss_saltlen:digest"]
 OURS = {
     "RSA": ([], CARD, "rsa-pkcs1-sha256"),
     "RSA-PSS": (PSS, CARD, "rsa-pss-sha256"),
-    "ECDSA": ([], "oct-sign", "ecdsa-sha256"),
+    "ECDSA": ([], "oct-transport", "ecdsa-sha256"),
 }
 
 
@@ -201,7 +201,7 @@ def test_a_signature_by_another_key_is_refused(pki: Pki) -> None:
 def test_an_algorithm_that_does_not_fit_the_key_is_refused(pki: Pki) -> None:
     signature = sign_with_key(sha256(b""), AT, pki.certificate("oct-sign"), pki.key("oct-sign"))
     with pytest.raises(Refused, match="CMS-011"):
-        read(write(b"", dataclasses.replace(signature, algorithm="rsa-pss-sha256"), []))
+        read(write(b"", dataclasses.replace(signature, algorithm="ecdsa-sha256"), []))
 
 
 def test_another_content_of_the_same_length_is_refused(small: bytes) -> None:

@@ -97,7 +97,7 @@ def test_nothing_is_signed_and_nothing_is_lost(bench: KeeperBench, code: str) ->
 @pytest.mark.parametrize("code", SHIFTS)
 def test_a_return_waits_unjudged(bench: KeeperBench, code: str) -> None:
     key = sealed(bench)
-    name = bring(bench, "receipt", receipt(key, "integrated"))
+    name = bring(bench, "receipt", receipt(bench, key, "integrated"))
     with shifted(bench, SHIFTS[code]):
         asyncio.run(returns.take_arrived(bench.desk))
         assert bench.desk.arrived.names() == [name]
@@ -134,7 +134,7 @@ def test_the_floor_outlives_the_keeper(bench: KeeperBench) -> None:
 def test_a_receipt_of_later_than_now_says_so(bench: KeeperBench, monkeypatch: pytest.MonkeyPatch) -> None:
     key = sealed(bench)
     monkeypatch.setattr("tests.services.test_keeper_returns.AT", (bench.now + HOUR).strftime("%Y-%m-%dT%H:%M:%SZ"))
-    bring(bench, "receipt", receipt(key, "integrated"))
+    bring(bench, "receipt", receipt(bench, key, "integrated"))
     asyncio.run(returns.take_arrived(bench.desk))
     assert bench.row(key)["state"] == "INTEGRATED"
     assert not bench.desk.clock_holds()

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from development_pki import Pki
-from evidence_bench import EvidenceBench, checked, complaint, rows_of, write_zip, x509_of
+from evidence_bench import EvidenceBench, checked, complaint, lay_out, rows_of, x509_of
 from keeper_bench import KeeperBench
 from line_certificates import make_list
 from local_tsa import LocalTsa
@@ -38,7 +38,7 @@ def bench(pki: Pki, tmp_path: Path) -> EvidenceBench:
 
 def told(bench: EvidenceBench, files: dict[str, bytes], tmp_path: Path) -> str:
     """What the checker says of an evidence, all of which holds."""
-    done = checked(write_zip(tmp_path / "preuve.zip", files), bench.root)
+    done = checked(lay_out(tmp_path / "preuve", files), bench.root)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     return done.stdout
 
@@ -68,11 +68,15 @@ def test_a_seal_that_the_oct_could_not_open_spoils_nothing(bench: EvidenceBench,
 
 
 @pytest.mark.parametrize("digest", ["00" * 32, None])
-def test_a_receipt_for_another_content_does_not_hold(bench: EvidenceBench, tmp_path: Path, digest: str | None) -> None:
+def test_a_receipt_for_another_content_integrates_nothing(bench: EvidenceBench, digest: str | None) -> None:
+    """It is kept as what could not be read, and said; the right one, when it comes, counts."""
     key = bench.keeper.sealed("a.b2")
     bench.receipt(key, "integrated", digest=digest)
-    done = checked(write_zip(tmp_path / "preuve.zip", bench.evidence(key)), bench.root)
-    assert complaint(done) == "recu-1 : dit « integrated » de ce fichier"
+    assert bench.keeper.row(key)["state"] == "SEALED" and "recu-1.cms" not in bench.evidence(key)
+    condition = bench.keeper.condition("returns")
+    assert condition["code"] == "RCT-002" and key[:8] in condition["text"]
+    bench.receipt(key, "integrated")
+    assert bench.keeper.row(key)["state"] == "INTEGRATED" and bench.keeper.condition("returns")["code"] == ""
 
 
 @pytest.mark.parametrize("largest", [2, 5, 12])
@@ -112,7 +116,7 @@ def test_a_signature_that_was_withdrawn_is_in_force_no_more(bench: EvidenceBench
     before = bench.evidence(key)
     bench.keeper.revoke(f"practitioners/{DOCTOR}/sig")
     assert bench.keeper.row(key)["state"] == "CHECKED"
-    done = checked(write_zip(tmp_path / "preuve.zip", bench.evidence(key)), bench.root)
+    done = checked(lay_out(tmp_path / "preuve", bench.evidence(key)), bench.root)
     assert complaint(done) == "journal.json : cette carte a signé, en dernier"
     told(bench, before, tmp_path)
 

@@ -236,7 +236,7 @@ def test_certificates_are_put_in_force_all_at_once(bench: KeyBench) -> None:
 def test_answers_that_do_not_hold_change_nothing(bench: KeyBench) -> None:
     row = BY_NAME["box-seal"]
     other = bench.certify("box-seal", make_request(row, new_key(row)))
-    wrong_use = bench.certify("box-sign", make_request(BY_NAME["box-sign"], new_key(row)))
+    wrong_use = bench.certify("box-sign", make_request(BY_NAME["box-sign"], new_key(BY_NAME["box-sign"])))
     bench.now += timedelta(days=641)
     before = keyring.generation(bench.stage.paths)
     for instead, code in (

@@ -96,10 +96,10 @@ def sealed(bench: KeeperBench) -> str:
     return key
 
 
-def receipt(key: str, verdict: str) -> bytes:
-    integrated = AT if verdict == "integrated" else None
+def receipt(bench: KeeperBench, key: str, verdict: str) -> bytes:
+    integrated, digest = (AT, bench.row(key)["digest"]) if verdict == "integrated" else (None, None)
     made = Receipt(
-        key, 1, "1", "BOX", verdict, "" if integrated else "CMS-020", "", AT, integrated, 0, None, (), True, None,  # type: ignore[arg-type]
+        key, 1, "1", "BOX", verdict, "" if integrated else "CMS-020", "", AT, integrated, 0, digest, (), True, None,  # type: ignore[arg-type]
     )  # fmt: skip
     return made.to_bytes()
 
@@ -108,7 +108,7 @@ def test_a_return_that_cannot_be_checked_now_waits_at_the_door(
     bench: KeeperBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = sealed(bench)
-    name = bring(bench, "receipt", receipt(key, "integrated"))
+    name = bring(bench, "receipt", receipt(bench, key, "integrated"))
     bench.now += timedelta(days=45)  # the revocation lists are stale by then
     look(bench)
     assert bench.desk.arrived.names() == [name]
@@ -163,7 +163,7 @@ def test_a_return_is_the_same_under_another_seal(bench: KeeperBench) -> None:
 
 def test_a_seal_that_the_oct_cannot_open_is_made_again_later_and_said(bench: KeeperBench) -> None:
     key = sealed(bench)
-    bring(bench, "receipt", receipt(key, "unopened"))
+    bring(bench, "receipt", receipt(bench, key, "unopened"))
     look(bench)
     row = bench.row(key)
     assert row["state"] == "SIGNED"

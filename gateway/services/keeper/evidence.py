@@ -49,14 +49,14 @@ def keep_signature(desk: Desk, fichier: str, packed: bytes, paths: Iterable[cert
     return [*kept, *chain.from_iterable(_keep_path(desk, fichier, path) for path in paths)]
 
 
-def keep_return(desk: Desk, header: ReturnHeader, signed: bytes, path: certificates.Path) -> dict[str, list[str]]:
+def keep_return(desk: Desk, header: ReturnHeader, signed: bytes, path: certificates.Path) -> dict[str, list[str] | str]:
     """What the OCT signed about a fichier; what the journal row of the return says of it."""
     if header.kind not in ("receipt", "arl") or not header.about:
         return {}
     kept = _keep_path(desk, header.about, path)
     if header.kind == "arl":  # a receipt is kept with what it countersigns
         kept += exhibits.keep(desk.book, header.about, exhibits.ARL, [signed])
-    return {"exhibits": kept}
+    return {"exhibits": kept, "piece": hashlib.sha256(signed).hexdigest()}
 
 
 def _keep_path(desk: Desk, fichier: str, path: certificates.Path) -> list[str]:

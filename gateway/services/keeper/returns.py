@@ -119,6 +119,7 @@ async def _take_return(desk: Desk, name: str) -> None:
             desk.parts.destroy([part.digest])
             return
         news = await _read_news(told)
+        _check_integrated(desk, news)
     except Refused as refusal:
         _keep_unread(desk, part, refusal)
         return
@@ -254,6 +255,15 @@ async def _read_news(told: ReturnFile) -> Receipt | Arl | RenewalAnswer | Announ
         return Return.from_json(answer)
     except Refused:
         return None
+
+
+def _check_integrated(desk: Desk, news: object) -> None:
+    """Refused RCT-002 where the OCT says that it integrated something else than the content of the fichier."""
+    if not isinstance(news, Receipt) or news.verdict != "integrated":
+        return
+    row = desk.book.fichier(news.fichier)
+    if row is not None and news.digest != row["digest"]:
+        raise Refused("RCT-002", f"Le reçu dit intégré un autre contenu que celui du fichier {news.fichier[:8]}.")
 
 
 def _apply(desk: Desk, news: Receipt | Arl | RenewalAnswer | Announcement | Return | None) -> None:
