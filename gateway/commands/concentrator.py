@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from gateway.book.moves import utc_now
-from gateway.commands import concentrator_boxes
+from gateway.commands import concentrator_alarms, concentrator_boxes
 from gateway.commands.parser import typed_day
 from gateway.concentrator.disk import OctDiskFull
-from gateway.concentrator.schema import open_reading
+from gateway.concentrator.schema import known, open_reading
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
 from gateway.concentrator.witness import forget
 from gateway.disk import room
-from gateway.errors import Deferred, Scope
 from gateway.formats.words import plural
 from gateway.link.passwords import password_hash
 
@@ -63,17 +62,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     again.add_argument("--since", required=True, type=typed_day, metavar="AAAA-MM-JJ", help="le jour de sa sauvegarde")
     again.add_argument("--directory", type=Path, **DIRECTORY)
     again.set_defaults(act=redeliver)
+    concentrator_alarms.register(actions, DIRECTORY)
     concentrator_boxes.register(actions)
 
 
 def list_verdicts(arguments: argparse.Namespace) -> int:
     """Print every verdict with its lots, oldest first."""
-    try:
-        with closing(open_reading(arguments.directory / "concentrator.db")) as connection:
-            found = [_verdict(connection, row) for row in connection.execute(VERDICTS)]
-    except FileNotFoundError:
-        text = f"Aucun concentrateur n'a encore tourné dans {arguments.directory}."
-        raise Deferred("OCT-007", text, Scope.BOX) from None
+    with closing(open_reading(arguments.directory / "concentrator.db")) as connection:
+        found = [_verdict(connection, row) for row in connection.execute(VERDICTS)]
     if arguments.json:
         print(json.dumps(found, ensure_ascii=False, indent=2))
     else:
@@ -83,9 +79,7 @@ def list_verdicts(arguments: argparse.Namespace) -> int:
 
 def accept_journal(arguments: argparse.Namespace) -> int:
     """Forget the heads of one box's journal: the next one is taken as the first; said among the alarms."""
-    path = arguments.directory / "concentrator.db"
-    if not path.exists():
-        raise Deferred("OCT-007", f"Aucun concentrateur n'a encore tourné dans {arguments.directory}.", Scope.BOX)
+    path = known(arguments.directory / "concentrator.db")
     with room(OctDiskFull), closing(Store(path)) as store, store.transaction() as connection:
         done = forget(connection, arguments.sender, arguments.why, utc_now())
     print(f"{arguments.sender} : {plural(done, 'tête')} de journal oubliées.")
@@ -95,9 +89,7 @@ def accept_journal(arguments: argparse.Namespace) -> int:
 def redeliver(arguments: argparse.Namespace) -> int:
     """Returns that a box had, and confirmed, wait for it again; a box that has them knows them."""
     settings = ConcentratorSettings(directory=arguments.directory)
-    if not settings.database.exists():
-        raise Deferred("OCT-007", f"Aucun concentrateur n'a encore tourné dans {arguments.directory}.", Scope.BOX)
-    with room(OctDiskFull), closing(Store(settings.database)) as store:
+    with room(OctDiskFull), closing(Store(known(settings.database))) as store:
         done = store.redeliver(arguments.sender, arguments.since, [file.name for file in settings.returns.iterdir()])
     print(f"{arguments.sender} : {plural(done, 'retour sera remis', 'retours seront remis')} de nouveau.")
     return 0

@@ -20,6 +20,8 @@ from gateway.commands.keeper import ask, common
 from gateway.commands.parser import typed_moment
 from gateway.envelope.certificates import load_certificates, load_lists
 from gateway.errors import Refused, Scope, naming, os_words
+from gateway.follow.moments import stamp
+from gateway.follow.timeline import verb_words
 from gateway.formats.words import plural, printable
 from gateway.journal.chain import ACCESS, CHAINS, EVIDENCE
 from gateway.journal.segment import entry_row
@@ -48,7 +50,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     show.add_argument("--fichier", default="", metavar="ID", help="ce qui est arrivé à ce fichier")
     show.add_argument("--since", default="", type=typed_moment, metavar="MOMENT", help="AAAA-MM-JJ ou plus précis, UTC")
     show.add_argument("--until", default="", type=typed_moment, metavar="MOMENT", help="compris")
-    show.add_argument("--verb", default="", metavar="ACTE", help="seal, sign, integrate, reveal…")
+    show.add_argument("--verb", default="", metavar="ACTE", help="seal, sign, integrate, reveal… (docs/journal.md)")
     show.add_argument("--directory", type=Path, metavar="RÉPERTOIRE", help="une copie des segments")
     show.set_defaults(act=show_journal)
 
@@ -138,7 +140,8 @@ def _print_verification(told: dict[str, Any]) -> None:
 
 
 def show_journal(arguments: argparse.Namespace) -> int:
-    """Rows, oldest first; what a row tells beside its time, verb and fichier is shown as it stands."""
+    """Rows, oldest first, in the time of Paris and with the verb in French; what a row tells beside is shown as it
+    stands, and with ``--json`` all of it."""
     rows = _rows_of_copy(arguments) if arguments.directory else _rows_here(arguments)
     if arguments.json:
         print(json.dumps(list(rows), indent=1))  # escaped: in a touched copy there may be what UTF-8 cannot write
@@ -146,9 +149,17 @@ def show_journal(arguments: argparse.Namespace) -> int:
     for row in rows:
         known = ("at", "chain", "fichier", "seq", "verb")
         rest = " ".join(f"{name}={_word(value)}" for name, value in row.items() if name not in known)
-        line = f"{row['seq']:>8}  {row['at']}  {row['fichier'][:8] or '-':<8}  {row['verb']:<12}  {rest}"
-        print(printable(line.rstrip()))
+        told = f"{verb_words(row['verb'])} : {rest}" if rest else verb_words(row["verb"])
+        print(printable(f"{row['seq']:>8}  {_moment(row['at'])}  {row['fichier'][:8] or '-':<8}  {told}"))
     return 0
+
+
+def _moment(at: str) -> str:
+    """A row's own time as people read it; in a touched copy there may be what is none."""
+    try:
+        return stamp(at)
+    except (ValueError, OverflowError):
+        return at
 
 
 def _word(value: object) -> str:

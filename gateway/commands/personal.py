@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import Any
 from gateway.commands.keeper import Row, aligned, ask, common, create, print_rows, reason
 from gateway.commands.parser import typed_day
 from gateway.errors import Refused
-from gateway.follow.timeline import PART_WORDS
+from gateway.follow.moments import stamp
+from gateway.follow.timeline import PART_WORDS, verb_words
 from gateway.formats.words import day, euros, plural
 
 REQUEST = "demande d'accès de la personne"
@@ -67,7 +69,8 @@ def list_accesses(arguments: argparse.Namespace) -> int:
     for row in rows:
         row["who"], row["reason"] = row["said"].get("account", "(effacé)"), row["said"].get("why", "(effacé)")
         row["what"] = row.get("about", "")[:8] + (f" {row['lot']}/{row['facture']}" if "lot" in row else "")
-    columns = (("moment", "at"), ("acte", "verb"), ("compte", "who"), ("objet", "what"), ("raison", "reason"))
+        row["local"], row["words"] = stamp(row["at"]), verb_words(row["verb"])
+    columns = (("moment", "local"), ("acte", "words"), ("compte", "who"), ("objet", "what"), ("raison", "reason"))
     return print_rows(arguments, rows, columns)
 
 
@@ -124,10 +127,11 @@ def _patient(rows: Row) -> Iterator[str]:
     )  # fmt: skip
     yield f"\n{plural(len(rows['settlements']), 'retour')} de payeurs"
     yield from _table(("moment", "facture", "rejets"), (
-        (row["at"], row["facture"], " ".join(row["rejects"])) for row in rows["settlements"]))  # fmt: skip
+        (stamp(row["at"]), row["facture"], " ".join(row["rejects"])) for row in rows["settlements"]))  # fmt: skip
     yield f"\n{plural(len(rows['accesses']), 'accès', 'accès')} à ses données en clair"
     yield from _table(("moment", "acte", "raison"), (
-        (row["at"], row["verb"], row["said"].get("why", "(effacé)")) for row in rows["accesses"]))  # fmt: skip
+        (stamp(row["at"]), verb_words(row["verb"]), row["said"].get("why", "(effacé)"))
+        for row in rows["accesses"]))  # fmt: skip
     yield f"\n{plural(len(rows['sealed_copies']), 'copie scellée gardée', 'copies scellées gardées')} ; le contenu s'en"
     yield "montre facture par facture, par « gateway reveal FICHIER --lot N --facture N --why … »."
     yield from _table(("fichier", "lot", "facture"), (
@@ -155,8 +159,17 @@ def _practitioner(rows: Row) -> Iterator[str]:
         yield f"\n{title} : {len(found)}"
         keys = ("at", "verb", "fichier") if name == "journal" else tuple(found[0]) if found else ()
         yield from _table(
-            tuple(COLUMNS.get(key, key) for key in keys), (tuple(str(row[key]) for key in keys) for row in found)
+            tuple(COLUMNS.get(key, key) for key in keys), (tuple(_cell(key, row[key]) for key in keys) for row in found)
         )
+
+
+def _cell(key: str, value: object) -> str:
+    """A value as people read it: a verb in French, a moment in the time of Paris."""
+    text = verb_words(str(value)) if key == "verb" else str(value)
+    return stamp(text) if _MOMENT.fullmatch(text) else text
+
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

@@ -21,8 +21,10 @@ from gateway.commands.parser import typed_day
 from gateway.commands.sections import SECTIONS, read_paths
 from gateway.config import read_document, read_section
 from gateway.errors import Deferred, Refused, Scope, os_words
+from gateway.follow import timeline
 from gateway.follow.figures import read_facts
 from gateway.follow.headline import LEVEL_WORDS, fichier_words, headline
+from gateway.follow.moments import stamp
 from gateway.formats.words import euros
 
 Row = dict[str, Any]
@@ -141,8 +143,8 @@ def show_fichier(arguments: argparse.Namespace) -> int:
         print(f"  lot {lot['number']} : {lot['factures']} factures, {euros(lot['amo'] + lot['amc'])}, "
               f"ARL {_ARL[lot['arl']]}")  # fmt: skip
     for event in tables["events"]:
-        told = json.loads(event["text"])
-        print(f"  {told['at']}  {told['verb']}  {told.get('from') or ''} → {told.get('to') or ''}".rstrip(" →"))
+        told = timeline.event(event["text"])
+        print(f"  {stamp(told['at'])}  {told['text']}")
     return 0
 
 

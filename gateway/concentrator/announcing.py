@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from gateway.book.moves import iso
+from gateway.concentrator.alarms import ENDS, settle_ends
 from gateway.concentrator.boxes import Boxes, note_told
 from gateway.concentrator.keys import Keys, Trust, load_transport
 from gateway.concentrator.mailbox import Mailbox
@@ -30,7 +31,6 @@ from gateway.formats.announcement import Announcement
 from gateway.formats.enrolment import to_base64
 from gateway.formats.returns import ReturnHeader
 
-ENDS = "OCT-022"
 OWN_DAYS, AUTHORITY_DAYS = 90, MOST_DAYS + 90
 """How many days before its end a certificate of ours, and an authority's, is an alarm."""
 
@@ -89,15 +89,19 @@ class Announcing:
         return True
 
     def _alarm_ends(self, trust: Trust, at: datetime) -> None:
-        """An alarm for each certificate of ours, and each authority without a successor, that ends soon."""
+        """An alarm for each certificate of ours, and each authority without a successor, that ends soon; no other."""
         own = {"oct-seal": self._keys.seal_certificate, "oct-sign": self._keys.sign_certificate}
         own["oct-transport"] = load_transport(self._settings)
         ends = [(name, one, OWN_DAYS) for name, one in own.items()]
         for group in (trust.roots, known_chain((), trust.chain, trust.roots, at)):
             alone = (one for one in group if successor(one, group) is None)
             ends += [(display_name(read_certificate(one, Scope.BOX)), one, AUTHORITY_DAYS) for one in alone]
+        current = set()
         for name, certificate, days in ends:
             until = read_certificate(certificate, Scope.BOX).not_valid_after_utc
             if until - at < timedelta(days=days):
                 text = f"Le certificat de « {name} » expire le {until:%d/%m/%Y} : mettez le suivant dans les réglages."
-                self._store.alarm(f"{name} {until:%Y-%m-%d}", ENDS, text, iso(at))
+                current.add(about := f"{name} {until:%Y-%m-%d}")
+                self._store.alarm(about, ENDS, text, iso(at))
+        with self._store.transaction() as connection:
+            settle_ends(connection, current, at)

@@ -9,6 +9,7 @@ import sqlite3
 from pathlib import Path
 
 from gateway.book.schema import open_durable
+from gateway.errors import Deferred, Refused, Scope
 
 MIGRATIONS = (
     """
@@ -201,10 +202,22 @@ def open_store(path: Path) -> sqlite3.Connection:
     return open_durable(path, MIGRATIONS, one_thread=False)
 
 
+def known(path: Path) -> Path:
+    """The database of a concentrator that has run; Deferred OCT-007 where there is none, Refused OCT-025 where it is
+    not for this account (both scope box)."""
+    try:
+        path.stat()
+    except PermissionError:
+        text = f"{path.parent} est au concentrateur seul : cette commande est à lancer par root."
+        raise Refused("OCT-025", text, Scope.BOX) from None
+    except OSError:
+        text = f"Aucun concentrateur n'a encore tourné dans {path.parent}."
+        raise Deferred("OCT-007", text, Scope.BOX) from None
+    return path
+
+
 def open_reading(path: Path) -> sqlite3.Connection:
-    """Open the database to look at it only; FileNotFoundError if there is none."""
-    if not path.exists():
-        raise FileNotFoundError(path)
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
+    """Open the database of a concentrator to look at it only; Deferred or Refused as ``known``."""
+    connection = sqlite3.connect(f"file:{known(path)}?mode=ro", uri=True, timeout=5)
     connection.row_factory = sqlite3.Row
     return connection

@@ -74,7 +74,8 @@ class Witness:
         if not self._signers(sender):
             return None
         if not value:
-            return Seen(sender, "journal", alarm=SILENT) if self._last(sender) else None
+            last = self._last(sender)
+            return Seen(sender, f"journal {last['size']}", alarm=SILENT) if last else None
         try:
             carried = read_carried(value)
             told = self._checkpoint(sender, carried, at, trust)

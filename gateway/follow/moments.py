@@ -41,6 +41,12 @@ def on_words(iso: str) -> str:
     return f"le {at:%d/%m/%Y} à {clock(at)}"
 
 
+def stamp(iso: str) -> str:
+    """'22/11/2025 14:02:33 +01:00', where each second and the hour that comes twice count."""
+    at = moment(iso)
+    return f"{at:%d/%m/%Y %H:%M:%S} {at.isoformat()[-6:]}"
+
+
 def midnight(now: datetime) -> datetime:
     """When today began in Paris."""
     return now.astimezone(PARIS).replace(hour=0, minute=0, second=0, microsecond=0)

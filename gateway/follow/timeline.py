@@ -26,8 +26,40 @@ EVENTS: Mapping[str, str] = {
     "acknowledge": "ARL reçu",
     "settle": "Retour d'un payeur reçu",
     "destroy": "Détruit au terme de sa durée",
+    "return": "Retour arrivé du concentrateur",
+    "pick up": "Retour relevé par le cabinet",
+    "redeliver": "Retour remis de nouveau à disposition",
+    # the box
+    "condition": "État constaté",
+    "restore": "Passerelle reprise d'une sauvegarde",
+    "clock": "Horloge confirmée par une personne",
+    "list": "Liste de révocation lue",
+    # who may sign
+    "declare": "Déclaration de qui signe",
+    "withdraw": "Déclaration retirée",
+    "authorise": "Changement des mandats autorisé par une carte",
+    # keys and certificates
+    "keys in force": "Certificats mis en vigueur",
+    "ask renewal": "Renouvellement des clés demandé",
+    "renew": "Clés renouvelées",
+    "refuse renewal": "Certificats renouvelés refusés",
+    "drop renewal": "Demande de renouvellement abandonnée",
+    "destroy key": "Destruction d'une ancienne clé",
+    "follow announcement": "Annonce du concentrateur suivie",
+    "refuse announcement": "Annonce du concentrateur refusée",
+    # the journal itself
+    "checkpoint": "Point de contrôle de la chaîne des consultations",
+    "stamp": "Contremarque de temps reçue",
+    "repair": "Segment du journal réparé",
+    # who looked at what
+    "reveal": "Facture montrée en clair",
+    "export": "Données d'une personne exportées",
+    "list accesses": "Consultations relues",
+    "read journal": "Journal lu",
+    "evidence": "Preuve d'un fichier remise",
+    "alarm seen": "Alarme de consultation levée",
 }
-"""What happened, by the verb of a journal row; a verb not listed is shown as it is."""
+"""What happened, by the verb of a journal row; one that a later version wrote is shown as it is."""
 
 DETAILS = {
     "lot": "lot {}",
@@ -54,8 +86,13 @@ def event(text: str) -> dict[str, Any]:
     """A journal row as shown: ``at`` (ISO UTC), ``verb``, ``text`` in French."""
     fact: dict[str, Any] = json.loads(text)
     told = [form.format(VERDICTS.get(str(fact[name]), fact[name])) for name, form in DETAILS.items() if fact.get(name)]
-    words = EVENTS.get(fact["verb"], fact["verb"])
+    words = verb_words(fact["verb"])
     return {"at": fact["at"], "verb": fact["verb"], "text": " : ".join([words, ", ".join(told)] if told else [words])}
+
+
+def verb_words(verb: str) -> str:
+    """The French words of a journal row's verb."""
+    return EVENTS.get(verb, verb)
 
 
 def arl_words(lot: Mapping[str, Any]) -> str:

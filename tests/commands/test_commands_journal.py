@@ -16,6 +16,7 @@ from keeper_bench import KeeperBench
 from stage import REPO
 
 from gateway.errors import Deferred
+from gateway.follow.moments import stamp
 from gateway.journal.chain import ACCESS
 from gateway.services.keeper import commands
 from gateway.services.keeper.archive import Archiving
@@ -100,10 +101,14 @@ def test_rows_are_shown_by_fichier_time_and_act(practice: KeeperBench, tmp_path:
     )
     assert [row["verb"] for row in rows] == ["receive", "check"] and {row["fichier"] for row in rows} == {key}
     shown = gateway("show", "--directory", folder, "--verb", "check").stdout.splitlines()
-    assert len(shown) == 2 and key[:8] in shown[0] and "from=RECEIVED" in shown[0]
+    assert len(shown) == 2 and "from=RECEIVED" in shown[0]
+    assert f"  {stamp(rows[1]['at'])}  {key[:8]}  Contrôlé : " in shown[0]
     assert gateway("show", "--directory", folder, "--since", "2099").stdout == ""
     access = gateway("show", "--directory", folder, "--chain", "access").stdout
-    assert "reveal" in access and "by=p-12ab" in access
+    assert "  Facture montrée en clair : by=p-12ab\n" in access
+    raw: list[dict[str, Any]] = json.loads(gateway("show", "--json", "--directory", folder).stdout)
+    written = [line[65:] for path in folder.glob("evidence-*") for line in path.read_text().splitlines()[1:]]
+    assert [json.loads(line) for line in written] == raw, "for a program all is as it was written"
 
 
 TOUCHED = {
@@ -111,6 +116,7 @@ TOUCHED = {
     "nested": b'{"a":' + 20_000 * b"[" + 20_000 * b"]" + b"}",
     "another kind of value": b'{"at":1,"fichier":[],"seq":"x","verb":null}',
     "what commands a terminal": rb'{"at":"2026\u001b[2J","fichier":"","seq":1,"verb":"x"}',
+    "no moment": b'{"at":"9999-12-31T23:59:59Z","fichier":"","seq":1,"verb":"x"}',
     "what UTF-8 cannot write": rb'{"at":"2026","fichier":"","seq":1,"verb":"x","why":"\ud800"}',
     "what commands a terminal, in another field": rb'{"at":"2026","fichier":"","seq":1,"verb":"x","why":"\u001b[2J"}',
 }

@@ -18,6 +18,7 @@ from stage import DOCTOR, REPO
 from theft_scan import finds, key_secrets, nir_secret
 
 from gateway.formats.b2 import check
+from gateway.services.forward.settings import ForwardSettings
 from gateway.services.keeper.personal import PERSONAL_ADMIN
 
 CONTENT = samples.b2(7)
@@ -81,7 +82,7 @@ def test_it_tells_what_is_so(text: str, bench: KeeperBench) -> None:
 def test_it_names_nobody(text: str, bench: KeeperBench) -> None:
     secrets = [nir_secret(one.nir) for lot in check(CONTENT).lots for one in lot.factures]
     assert finds("report", text.encode(), [*secrets, *key_secrets(bench.stage.paths.keys)]) == []
-    others = (*HOLDERS.values(), "DUPONT", DOCTOR, samples.EMITTER, "cabinet.b2", "127.0.0.1:8790")
+    others = (*HOLDERS.values(), "DUPONT", DOCTOR, samples.EMITTER, "cabinet.b2", f"127.0.0.1:{ForwardSettings().port}")
     assert [word for word in others if word in text] == []
 
 

@@ -13,6 +13,7 @@ from development_pki import Pki
 from enrolment_bench import PARTNER
 from renewal_bench import RenewalBench
 
+from gateway.concentrator.alarms import alarms as all_alarms
 from gateway.concentrator.announcing import Announcing
 from gateway.concentrator.boxes import Boxes
 from gateway.concentrator.keys import load_keys, load_trust
@@ -87,6 +88,14 @@ def test_own_certificates_that_end_soon_are_an_alarm(bench: RenewalBench, days: 
     bench.bench.now += timedelta(days=days)
     look(bench)
     assert alarms(bench) == names
+
+
+def test_an_alarm_on_a_certificate_is_over_with_the_next_one(bench: RenewalBench) -> None:
+    now = bench.bench.now
+    for bench.bench.now, is_open in ((now + timedelta(days=660), True), (now, False)):
+        look(bench)
+        told = [row["open"] for row in all_alarms(bench.store.connection) if row["code"] == "OCT-022"]
+        assert told == [is_open] * 3
 
 
 def test_an_authority_is_an_alarm_two_years_before_its_end(bench: RenewalBench) -> None:

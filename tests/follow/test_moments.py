@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.follow.moments import at_words, midnight, on_words, since_words
+from gateway.follow.moments import at_words, midnight, on_words, since_words, stamp
 
 NOW = datetime(2026, 11, 23, 13, 30, tzinfo=UTC)
 H = "\u00a0h\u00a0"
@@ -35,3 +35,12 @@ def test_on_words_name_the_day_always() -> None:
 def test_today_begins_at_midnight_in_paris() -> None:
     assert midnight(NOW).astimezone(UTC) == datetime(2026, 11, 22, 23, 0, tzinfo=UTC)
     assert midnight(datetime(2026, 11, 22, 23, 30, tzinfo=UTC)) == midnight(NOW)
+
+
+@pytest.mark.parametrize(("iso", "words"), [
+    ("2025-10-26T00:30:05Z", "26/10/2025 02:30:05 +02:00"),
+    ("2025-10-26T01:30:05Z", "26/10/2025 02:30:05 +01:00"),
+    ("2025-12-31T23:00:00", "01/01/2026 00:00:00 +01:00"),
+])  # fmt: skip
+def test_a_stamp_says_which_of_two_same_hours_it_is(iso: str, words: str) -> None:
+    assert stamp(iso) == words

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
+from stage import REPO
+from written_verbs import written_verbs
 
-from gateway.fichier import Verb
 from gateway.follow.timeline import EVENTS, arl_words, event
 
 
@@ -33,8 +36,17 @@ def test_events(fact: dict[str, Any], text: str) -> None:
     assert shown == {"at": "2026-11-23T13:02:00Z", "verb": fact["verb"], "text": text}
 
 
-def test_every_verb_has_words() -> None:
-    assert set(Verb) <= set(EVENTS)
+def test_every_verb_that_is_written_has_words_and_no_other() -> None:
+    assert written_verbs() == set(EVENTS)
+
+
+def test_the_page_for_auditors_has_the_same_table() -> None:
+    done = subprocess.run([sys.executable, REPO / "docs/draw_verbs.py", "--check"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_they_are_told_apart() -> None:
+    assert len(set(EVENTS.values())) == len(EVENTS)
 
 
 @pytest.mark.parametrize(

@@ -32,10 +32,10 @@ class ForwardSettings:
     """The section [forward]."""
 
     host: str = setting("127.0.0.1", "adresse du concentrateur (OCT)")
-    port: int = setting(8790, "port du concentrateur")
+    port: int = setting(5100, "port du concentrateur")
     addresses: tuple[str, ...] = setting((), "ses autres adresses, « hôte:port », essayées quand il ne répond pas")
     requester: str = setting("CABINET1", "notre identifiant PeSIT (PI 3)")
-    server: str = setting("OCT1", "identifiant PeSIT du concentrateur (PI 4)")
+    server: str = setting("OCT", "identifiant PeSIT du concentrateur (PI 4)")
     flow: str = setting("FICHIERS", "nom PeSIT (PI 12) des fichiers envoyés")
     tls: bool = setting(True, "TLS 1.3 avec certificat client")
     tls12: bool = setting(False, "admettre TLS 1.2, pour un concentrateur qui n'a pas mieux")
