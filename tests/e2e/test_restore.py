@@ -13,12 +13,15 @@ from pathlib import Path
 import samples
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from line import Line
 from pin_scan import CODE
 from stage import BOX, REPO, SENDER, Stage, free_port
 from stage_root import stage_root
+
+from gateway.envelope.box_keys import BY_NAME
+from gateway.envelope.requests import new_key
 
 
 def gateway(stage: Stage, *words: str) -> subprocess.CompletedProcess[str]:
@@ -30,8 +33,8 @@ def renew(stage: Stage, name: str) -> None:
     """Another key and certificate of the same kind in the PKI, as a new box is given."""
     old = x509.load_pem_x509_certificate((stage.pki / f"{name}.pem").read_bytes())
     authority = load_pem_private_key((stage.pki / "ca/boites.key").read_bytes(), None)
-    assert isinstance(authority, ec.EllipticCurvePrivateKey)
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    assert isinstance(authority, rsa.RSAPrivateKey)
+    key, now = new_key(BY_NAME[name]), datetime.now(UTC)
     builder = (
         x509.CertificateBuilder().subject_name(old.subject).issuer_name(old.issuer).public_key(key.public_key())
         .serial_number(x509.random_serial_number())

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 import swtpm
-from cryptography.hazmat.primitives.asymmetric import ec
 from development_pki import Pki
 from gateway_root import Box, make_box
 from machine import Machine, made_machine
@@ -94,7 +93,6 @@ def furnish(machine: Machine, box: Box, pki: Pki) -> tuple[str, str]:
     (paths.trust / "chain.pem").write_bytes(b"".join(path.read_bytes() for path in chains))
     for row in (row for row in KEYS if row.owner):
         key = pki.key(row.name)
-        assert isinstance(key, ec.EllipticCurvePrivateKey)
         identity.keep_key(row, key)
     identity.make_secrets()
     identity.keep_password(mark(public_key(pki.certificate(LINE))), "a password that stands nowhere else")
