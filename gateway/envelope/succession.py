@@ -15,10 +15,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.envelope.algorithms import read_certificate
+from gateway.envelope.algorithms import is_signed_by, read_certificate
 from gateway.envelope.profile import extension, fault
 from gateway.errors import Scope
 
@@ -46,7 +45,7 @@ def known_chain(
         one
         for one in (read_certificate(der, Scope.BOX) for der in offered)
         if _is_authority(one) and one.not_valid_after_utc > at and one.public_key() not in keys
-        and any(_signed(one, anchor) for anchor in anchors)
+        and any(is_signed_by(one, anchor) for anchor in anchors)
     ]  # fmt: skip
     return tuple(one.public_bytes(Encoding.DER) for one in dict.fromkeys([*known, *new]))
 
@@ -67,7 +66,7 @@ def could_last_longer(certificate: bytes, chain: Iterable[bytes]) -> bool:
     """Whether a renewal would bring a later end: a certificate that ends with its authority cannot have one, until a
     ``successor`` of that authority is in ``chain``."""
     own, others = read_certificate(certificate, Scope.BOX), list(chain)
-    issuers = [one for one in others if _signed(own, read_certificate(one, Scope.BOX))]
+    issuers = [one for one in others if is_signed_by(own, read_certificate(one, Scope.BOX))]
     ends = [read_certificate(one, Scope.BOX).not_valid_after_utc for one in issuers]
     return not issuers or own.not_valid_after_utc < max(ends) or any(successor(one, others) for one in issuers)
 
@@ -79,7 +78,9 @@ def _is_authority(certificate: x509.Certificate) -> bool:
 
 
 def _is_root(certificate: x509.Certificate, at: datetime) -> bool:
-    return _is_authority(certificate) and _signed(certificate, certificate) and certificate.not_valid_after_utc > at
+    return (
+        _is_authority(certificate) and is_signed_by(certificate, certificate) and certificate.not_valid_after_utc > at
+    )
 
 
 def _is_linked(
@@ -88,21 +89,13 @@ def _is_linked(
     return any(
         (link.subject, link.public_key()) == (root.subject, root.public_key())
         and _is_authority(link) and _holds(link, at)
-        and any(_signed(link, old) and _holds(old, at) for old in known)
+        and any(is_signed_by(link, old) and _holds(old, at) for old in known)
         for link in links
     )  # fmt: skip
 
 
 def _holds(certificate: x509.Certificate, at: datetime) -> bool:
     return certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc
-
-
-def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
 
 
 def _purposes(certificate: x509.Certificate) -> frozenset[x509.ObjectIdentifier]:
