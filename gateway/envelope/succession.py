@@ -25,13 +25,16 @@ from gateway.errors import Scope
 def believed_roots(
     roots: Sequence[bytes], offered: Iterable[bytes], links: Iterable[bytes], at: datetime
 ) -> tuple[bytes, ...]:
-    """The ``roots``, and those ``offered`` for which one of the ``links`` stands; Refused CMS-030 (scope box) for what
-    is no certificate."""
+    """The ``roots``, and those ``offered`` for which one of the ``links`` stands, over as many generations as were
+    missed; Refused CMS-030 (scope box) for what is no certificate."""
     known = [read_certificate(one, Scope.BOX) for one in roots]
     between = [read_certificate(one, Scope.BOX) for one in links]
-    new = [read_certificate(one, Scope.BOX) for one in offered]
-    vouched = [one for one in new if one not in known and _is_root(one, at) and _is_linked(one, between, known, at)]
-    return tuple(one.public_bytes(Encoding.DER) for one in dict.fromkeys([*known, *vouched]))
+    new = dict.fromkeys(read_certificate(one, Scope.BOX) for one in offered)
+    while vouched := [
+        one for one in new if one not in known and _is_root(one, at) and _is_linked(one, between, known, at)
+    ]:
+        known += vouched
+    return tuple(one.public_bytes(Encoding.DER) for one in dict.fromkeys(known))
 
 
 def known_chain(
@@ -48,6 +51,16 @@ def known_chain(
         and any(is_signed_by(one, anchor) for anchor in anchors)
     ]  # fmt: skip
     return tuple(one.public_bytes(Encoding.DER) for one in dict.fromkeys([*known, *new]))
+
+
+def shown_line(own: Sequence[bytes], chain: Iterable[bytes], roots: Sequence[bytes]) -> tuple[bytes, ...]:
+    """What a line shows so that whoever knows any of the ``roots`` can tell where it leads: its ``own`` certificate and
+    what came with it, the authority that made it, and, of several roots, the later ones with what links them."""
+    leaf, anchors = read_certificate(own[0], Scope.BOX), [read_certificate(one, Scope.BOX) for one in roots]
+    keys, others = [one.public_key() for one in anchors], {one: read_certificate(one, Scope.BOX) for one in chain}
+    above = [der for der, one in others.items() if is_signed_by(leaf, one)]
+    links = [der for der, one in others.items() if one.public_key() in keys]
+    return tuple(dict.fromkeys((*own, *above, *links, *roots[1:])))
 
 
 def successor(authority: bytes, others: Iterable[bytes]) -> bytes | None:

@@ -45,6 +45,14 @@ def test_a_root_that_the_old_one_signed_is_believed_beside_it(later: LaterPki) -
     assert believed_roots([old, new], [new], [], NOW) == (old, new), "once believed it needs no link"
 
 
+def test_roots_that_followed_one_another_are_believed_in_their_order(later: LaterPki) -> None:
+    links = [of(later.root(f"root-{n}", before, NOW)) for n, before in ((2, "root"), (3, "root-2"), (4, "root-3"))]
+    first, *missed = (der(later, name) for name in ("root", "root-2", "root-3", "root-4"))
+    assert believed_roots([first], reversed(missed), links, NOW) == (first, *missed)
+    assert believed_roots([first], missed, [links[0], links[2]], NOW) == (first, missed[0]), "one link is missing"
+    assert believed_roots([first], missed[1:], links, NOW) == (first,), "so is the root between"
+
+
 def test_nobody_else_vouches_for_a_root(later: LaterPki, pki: Pki) -> None:
     link = of(later.root("root-2", "root", NOW))
     old, new = der(later, "root"), der(later, "root-2")

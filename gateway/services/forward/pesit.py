@@ -23,6 +23,7 @@ from gateway.link.flow import Aged
 from gateway.link.partners import Addresses, connect_any
 from gateway.pesit.transfer import Identity, SyncPoint
 from gateway.process.keyring import key_file, password_file
+from gateway.services.forward.authorities import Authorities
 from gateway.services.forward.dock import Dock
 from gateway.services.forward.lists import Lists
 from gateway.services.forward.peer import Peer
@@ -42,6 +43,7 @@ class ByPesit:
         self._paths = paths
         self._addresses = Addresses(settings.every_address)
         self._peer, self._lists = Peer(paths), Lists(dock, paths, settings)
+        self._authorities = Authorities(dock, settings, self._addresses)
         self.read_keys()
         self._last_pull = -math.inf
         self._aside: dict[str, float] = {}
@@ -65,12 +67,20 @@ class ByPesit:
     async def turn(self) -> None:
         """Everything that is due, on one connection: what was half done first."""
         with self.route.attempt(), suppress(Aged):  # the next turn has another connection
-            async with connect_any(self._partner, self._addresses, self._tls, inspect=self._peer.inspect) as connection:
-                if self._lists.due() or self._peer.doubt:
-                    await self._lists.fetch(connection)
-                if self._peer.doubt:
-                    raise self._peer.doubt
-                await self._carry(connection)
+            try:
+                await self._talk()
+            except Trouble as trouble:
+                if self._tls:
+                    await self._authorities.look(trouble)
+                raise
+
+    async def _talk(self) -> None:
+        async with connect_any(self._partner, self._addresses, self._tls, inspect=self._peer.inspect) as connection:
+            if self._lists.due() or self._peer.doubt:
+                await self._lists.fetch(connection)
+            if self._peer.doubt:
+                raise self._peer.doubt
+            await self._carry(connection)
 
     async def _carry(self, connection: Connection) -> None:
         await self._settle_pulls(connection)

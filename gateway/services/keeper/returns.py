@@ -45,7 +45,7 @@ from gateway.services.keeper.lists import take_lists
 from gateway.services.keeper.renewals import keep_answer, take_entry
 from gateway.services.keeper.stamping import NAME as STAMP
 from gateway.services.keeper.stamping import Stamping
-from gateway.services.keeper.succession import keep_announcement
+from gateway.services.keeper.succession import keep_announcement, take_shown
 
 ROUTES = ("oct", "reserve")
 """The ways to the OCT of which forward tells."""
@@ -165,6 +165,14 @@ async def _take_renewal_sent(desk: Desk, name: str) -> None:
     """``begun.cles-…``, ``sent.cles-…``: a request for certificates is on its way; only its answer counts."""
 
 
+async def _take_shown(desk: Desk, name: str) -> None:
+    """``authorities.<SHA-256>``: what the line shows above a certificate that leads to nobody that we know."""
+    shown: list[bytes] = []
+    with suppress(Refused):  # of strangers: none of what cannot be read is any
+        shown = certificates.load_certificates(read_entry(desk.arrived, name))
+    take_shown(desk, shown)
+
+
 _FORMS = (
     (re.compile(r"begun\.[0-9a-f]{32}\.\d{1,6}\.\d{1,6}"), _take_begun),
     (re.compile(r"sent\.[0-9a-f]{32}\.\d{1,6}\.\d{1,6}"), _take_sent),
@@ -172,6 +180,7 @@ _FORMS = (
     (re.compile(r"return\.[0-9a-f]{64}"), _take_return),
     (re.compile(r"stamp\.[0-9a-f]{64}"), _take_stamp),
     (re.compile(r"lists\.[0-9a-f]{64}"), take_lists),
+    (re.compile(r"authorities\.[0-9a-f]{64}"), _take_shown),
     (re.compile(r"renewal\.[a-z-]{1,20}\.[0-9a-f]{16}"), _take_key_request),
     (re.compile(rf"(begun|sent)\.{RENEWAL}[0-9a-f]{{32}}\.1\.\d{{1,6}}"), _take_renewal_sent),
 )
@@ -197,6 +206,7 @@ def open_return(desk: Desk, part: Copied) -> tuple[ReturnFile, bytes, certificat
     with desk.parts.open(part.digest) as source:
         kept = _Kept(desk.keys.open(source))
         signed = read_signed(kept, content, RETURN_LIMIT)
+    take_shown(desk, signed.chain)
     path = desk.trust.check_oct(signed.signature.certificate, signed.chain, desk.book.clock())
     return unpack(content.getvalue()), bytes(kept.whole), path
 
