@@ -193,6 +193,10 @@ MIGRATIONS = (
         digest  TEXT NOT NULL                    -- SHA-256 of what it was last told of our certificates
     ) STRICT;
     """,
+    """
+    ALTER TABLE mailbox ADD COLUMN signer TEXT NOT NULL DEFAULT '';  -- SHA-256 of our certificate; '' unknown
+    CREATE INDEX mailbox_signers ON mailbox (signer) WHERE delivered = '';
+    """,
 )
 
 

@@ -49,13 +49,15 @@ Also = Callable[[sqlite3.Connection], None]
 class Return:
     """A return as it lies in a mailbox: already signed, sealed and durable; offered from ``not_before`` on.
 
-    ``recipient`` is the SHA-256 (hex) of the box's certificate to which it is sealed.
+    ``recipient`` is the SHA-256 (hex) of the box's certificate to which it is sealed, ``signer`` of ours by which it is
+    signed.
     """
 
     sender: str
     header: ReturnHeader
     part: Copied
     recipient: str
+    signer: str
     not_before: float
 
 
@@ -257,7 +259,11 @@ class Store:
             "SELECT * FROM mailbox WHERE sender = ? AND recipient = ? AND delivered = '' ORDER BY id", sender, recipient
         )
 
-    def exchange(self, item: int, part: Copied, recipient: str) -> None:
+    def signed_before(self, signer: str) -> list[sqlite3.Row]:
+        """The returns that another certificate of ours signed, and that are not delivered, the oldest first."""
+        return self._rows("SELECT * FROM mailbox WHERE delivered = '' AND signer NOT IN ('', ?) ORDER BY id", signer)
+
+    def exchange(self, item: int, part: Copied, recipient: str, signer: str) -> None:
         """A return that is not delivered lies under another seal now: a transfer of its own, which was not offered."""
         with self.transaction() as connection:
             row = connection.execute("SELECT * FROM mailbox WHERE id = ? AND delivered = ''", (item,)).fetchone()
@@ -265,7 +271,7 @@ class Store:
                 return
             connection.execute("DELETE FROM mailbox WHERE id = ?", (item,))
             kept = {name: row[name] for name in ("sender", "kind", "name", "about", "made", "not_before")}
-            sealed = {"file": part.digest, "size": part.size, "recipient": recipient}
+            sealed = {"file": part.digest, "size": part.size, "recipient": recipient, "signer": signer}
             _insert(connection, "mailbox", {**kept, **sealed})
 
     def named(self, sender: str, name: str) -> sqlite3.Row | None:
@@ -360,6 +366,7 @@ def _put(connection: sqlite3.Connection, item: Return) -> None:
         "file": part.digest,
         "size": part.size,
         "recipient": item.recipient,
+        "signer": item.signer,
         "made": header.at,
         "not_before": item.not_before,
     }

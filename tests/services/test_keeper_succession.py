@@ -204,6 +204,18 @@ def test_a_return_of_the_octs_next_certificate_is_believed_for_its_name(bench: S
     assert row["name"] == "RET-003"
 
 
+def test_a_return_that_is_signed_again_is_the_same_return(bench: Succession) -> None:
+    """It was taken, and the OCT never heard so; when the box is back, another certificate has signed it."""
+    bench.pass_(LATER)
+    told = bench.announcement()
+    bench.bring(told)
+    for name in ("oct-seal", "oct-sign"):
+        bench.later.again(name, "oct", bench.now)
+    bench.bring(told)
+    assert bench.desk.book.connection.execute("SELECT count(*) FROM returns").fetchone()[0] == 1
+    assert bench.desk.arrived.names() == []
+
+
 @pytest.mark.parametrize(
     ("days", "oct_code", "authority_code"),
     [(600, "", ""), (650, "OCT-CERT-90", ""), (2600, "OCT-CERT-0", "AUT-CERT-60"), (2700, "OCT-CERT-0", "AUT-CERT-0")],
