@@ -56,11 +56,23 @@ def known_chain(
 def shown_line(own: Sequence[bytes], chain: Iterable[bytes], roots: Sequence[bytes]) -> tuple[bytes, ...]:
     """What a line shows so that whoever knows any of the ``roots`` can tell where it leads: its ``own`` certificate and
     what came with it, the authority that made it, and, of several roots, the later ones with what links them."""
-    leaf, anchors = read_certificate(own[0], Scope.BOX), [read_certificate(one, Scope.BOX) for one in roots]
-    keys, others = [one.public_key() for one in anchors], {one: read_certificate(one, Scope.BOX) for one in chain}
-    above = [der for der, one in others.items() if is_signed_by(leaf, one)]
-    links = [der for der, one in others.items() if one.public_key() in keys]
+    leaf, others = read_certificate(own[0], Scope.BOX), tuple(chain)
+    sectors = below(others, roots)
+    above = [one for one in sectors if is_signed_by(leaf, read_certificate(one, Scope.BOX))]
+    links = [one for one in others if one not in sectors]
     return tuple(dict.fromkeys((*own, *above, *links, *roots[1:])))
+
+
+def below(chain: Iterable[bytes], roots: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Those of ``chain`` that are neither a root nor what links one of ``roots`` to another."""
+    keys = [read_certificate(one, Scope.BOX).public_key() for one in roots]
+    return tuple(one for one in chain if read_certificate(one, Scope.BOX).public_key() not in keys)
+
+
+def first_root(roots: Sequence[bytes], at: datetime) -> bytes:
+    """Of ``roots``, in their order, the first that has not ended: whoever believes it believes the later ones by their
+    links, and all that stands below any of them.  The last, where all have."""
+    return next((one for one in roots if read_certificate(one, Scope.BOX).not_valid_after_utc > at), roots[-1])
 
 
 def successor(authority: bytes, others: Iterable[bytes]) -> bytes | None:

@@ -63,11 +63,12 @@ async def shown_by(host: str, port: int, name: str = "", *, tls12: bool = False)
             _, line = await asyncio.open_connection(host, port, ssl=context, server_hostname=name or None)
         secured = line.get_extra_info("ssl_object")
         line.transport.abort()
-        return _shown(secured)
+        return shown_chain(secured)
     return ()
 
 
-def _shown(secured: Any) -> tuple[bytes, ...]:
+def shown_chain(secured: Any) -> tuple[bytes, ...]:
+    """The certificates (DER) that the other side of a TLS socket or object showed, its own first, as they came."""
     if hasattr(secured, "get_unverified_chain"):
         return tuple(secured.get_unverified_chain())
     return tuple(one.public_bytes(_DER) for one in secured._sslobj.get_unverified_chain() or ())  # before Python 3.13
