@@ -247,6 +247,8 @@ class Desk:
         wrong = self.watch.doubt()
         if_right = ended_words(self.paths, self.book.clock()) if wrong and wrong.code == AHEAD else ""
         self.condition(Scope.BOX, "clock", wrong.code if wrong else "", self.watch.words() + if_right)
+        if wrong is None:
+            self.board.vouch(self.book.clock().timestamp())
         if self.watch.recovered():
             latest = self.book.clock().timestamp() + self.settings.retry_max_s
             with self.commit():
