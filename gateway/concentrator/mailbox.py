@@ -18,10 +18,11 @@ from gateway.book.doors import Copied
 from gateway.book.parts import Parts, Writable
 from gateway.concentrator.keys import Keys, Trust
 from gateway.concentrator.store import Return
+from gateway.envelope.algorithms import read_certificate
 from gateway.envelope.certificates import Use
 from gateway.envelope.seal import Sealer, seal
 from gateway.envelope.signed import read_signed, sign_with_key, signed_size, write_signed
-from gateway.errors import Refused
+from gateway.errors import Refused, Scope
 from gateway.formats.returns import ReturnHeader, pack
 
 
@@ -38,6 +39,9 @@ class Mailbox:
         self.parts = Parts(path)
         self._keys = keys
         self._box_of = box_of
+        self.signer = digest_of(keys.sign_certificate)
+        """The certificate by which returns are signed now."""
+        self._until = read_certificate(keys.sign_certificate, Scope.BOX).not_valid_after_utc.timestamp()
 
     def make(self, sender: str, header: ReturnHeader, body: bytes, not_before: float, trust: Trust) -> Return:
         """Sign, seal and store one return, to be offered from ``not_before`` (Unix seconds) on.
@@ -48,12 +52,8 @@ class Mailbox:
         box = self._box_of(sender)
         trust.check(box, (), at, Use.SEAL)
         content = pack(header.kind, header.name, header.about, header.at, body)
-        return Return(sender, header, self._add(content, box, at, trust), digest_of(box), self.signer, not_before)
-
-    @property
-    def signer(self) -> str:
-        """The digest of the certificate by which returns are signed now."""
-        return digest_of(self._keys.sign_certificate)
+        part = self._add(content, box, at, trust)
+        return Return(sender, header, part, digest_of(box), self.signer, self._until, not_before)
 
     def _add(self, content: bytes, box: bytes, at: datetime, trust: Trust) -> Copied:
         """``content`` signed and sealed, durable."""
@@ -67,9 +67,9 @@ class Mailbox:
 
         return self.parts.add(write)
 
-    def make_again(self, row: sqlite3.Row, at: datetime, trust: Trust) -> tuple[Copied, str, str]:
+    def make_again(self, row: sqlite3.Row, at: datetime, trust: Trust) -> tuple[Copied, str, str, float]:
         """The return of a row of the store under a new seal, to the certificate of now, and signed again where another
-        certificate of ours had signed it; the part, its recipient and its signer.
+        certificate of ours had signed it; the part, its recipient, its signer and when that ends.
 
         Deferred ENR-010 for who is out of force; Refused OCT-018 for a file that was cleared away, OCT-023 for one that
         another signed than the row says; Refused or Deferred as by ``make``, or as by ``Opened``.
@@ -84,12 +84,12 @@ class Mailbox:
             opened = self._keys.ring.open(source)
             if row["signer"] in ("", self.signer):
                 part = self.parts.add(lambda out: seal(opened, opened.size, out, self._recipients(box)))
-                return part, digest_of(box), row["signer"]
+                return part, digest_of(box), row["signer"], row["until"]
             out = BytesIO()
             signed = read_signed(opened, out, row["size"])
         if digest_of(signed.signature.certificate) != row["signer"]:
             raise Refused("OCT-023", "Ce retour n'est pas signé par le certificat qui l'avait signé.")
-        return self._add(out.getvalue(), box, at, trust), digest_of(box), self.signer
+        return self._add(out.getvalue(), box, at, trust), digest_of(box), self.signer, self._until
 
     def _recipients(self, box: bytes) -> list[bytes]:
         return [box, self._keys.seal_certificate]

@@ -6,7 +6,7 @@ handed to nobody; it waits until the partner has another one in force, and then 
 seal.  What it says is the same bytes, by which the box knows a return that it took already.  A renewal strands
 nothing: until the new certificate is seen at work, and after, the old one opens what is sealed to it.
 What one of our certificates signed is signed again when another took its place: it would have ended, or be revoked,
-before a box that is away reads it.
+before a box that is away reads it.  What could not be, and has ended, is handed to nobody.
 The new seal is durable before the store names it; the old one is swept like any file that no row names.
 """
 
@@ -73,6 +73,6 @@ class Resealing:
                 yield row
 
     def _seal(self, row: sqlite3.Row, at: datetime) -> None:
-        part, recipient, signer = self._mailbox.make_again(row, at, self._trust())
+        made = self._mailbox.make_again(row, at, self._trust())
         self._landing.withdraw(row["sender"], row["name"])
-        self._store.exchange(row["id"], part, recipient, signer)
+        self._store.exchange(row["id"], *made)

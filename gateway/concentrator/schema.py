@@ -195,6 +195,7 @@ MIGRATIONS = (
     """,
     """
     ALTER TABLE mailbox ADD COLUMN signer TEXT NOT NULL DEFAULT '';  -- SHA-256 of our certificate; '' unknown
+    ALTER TABLE mailbox ADD COLUMN until REAL NOT NULL DEFAULT 0;    -- when that one ends, Unix seconds; 0 unknown
     CREATE INDEX mailbox_signers ON mailbox (signer) WHERE delivered = '';
     """,
 )
