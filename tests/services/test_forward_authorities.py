@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
+import ssl
 import tomllib
 from collections.abc import Iterator
 from datetime import timedelta
@@ -27,6 +28,8 @@ from tests.services.test_forward_lists import Box, gone, start
 from tests.services.test_keeper_renewals import KeyBench
 
 AGO = timedelta(days=90)
+IDENTIFIER, OF_AUTHORITY = b"\x06\x03\x55\x1d\x0e", b"\x06\x03\x55\x1d\x23"
+"""OIDs of two extensions: a certificate that has the second twice is none."""
 
 
 class Away(KeyBench, Box):
@@ -119,7 +122,9 @@ def test_only_what_follows_an_authority_of_ours_is_learned_from_a_stranger(box: 
     (box.stage.paths.trust / "chain.pem").resolve().write_bytes(pem(*map(box.der, names)))
     box.open()
     content = b"".join(path.read_bytes() for path in (below, other)) + b"-----BEGIN CERTIFICATE-----\nAAAA\n"
-    for shown in (content, below.read_bytes() + other.read_bytes(), b"", b"\0" * 100):
+    twice = box.der("oct-2").replace(IDENTIFIER, OF_AUTHORITY, 1)  # of what OpenSSL lets through
+    broken = ssl.DER_cert_to_PEM_cert(twice).encode()
+    for shown in (content, b"", b"\0" * 100, broken + below.read_bytes() + other.read_bytes()):
         box.desk.arrived.put(f"authorities.{hashlib.sha256(shown).hexdigest()}", shown)
         asyncio.run(take_arrived(box.desk))
     assert box.desk.arrived.names() == []
