@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo
 import samples
 from cryptography import x509
 from faked_clock import FakedClock, clear_after
-from later_pki import LaterPki
+from later_pki import TWO_YEARS, LaterPki
 from local_tsa import LocalTsa
 from stage import BOX, DOCTOR, Stage
 
@@ -129,12 +129,17 @@ class Decade(Stage):
     # -- work
 
     def hand_in(self) -> str:
-        """A fichier of the day; its name."""
+        """A fichier of the day, checked; its name."""
+        name = self.put_in(self.clock.now())
+        self.await_states({name: "CHECKED"}, PATIENCE)
+        return name
+
+    def put_in(self, day: datetime) -> str:
+        """A fichier of that day lies in the outbox; its name."""
         serial = len(self.contents) + 1
         name = f"f{serial:04d}.b2"
-        self.contents[name] = samples.b2(serial, (2, 1), self.clock.now().date())
+        self.contents[name] = samples.b2(serial, (2, 1), day.date())
         self.hand_over(name, self.contents[name])
-        self.await_states({name: "CHECKED"}, PATIENCE)
         return name
 
     def type_pin(self) -> None:
@@ -227,14 +232,18 @@ class Decade(Stage):
         name = self.hand_in()
         self.type_pin()
         self.await_states({name: "SEALED"}, PATIENCE)
+        self.replace_oct(issuer)
+        self.follow(name)
+        self.wait(lambda: self.trusts("oct-seal") == self.trusted(self.pki / "oct-seal.pem"), "the OCT's certificate")
+
+    def replace_oct(self, issuer: str, days: int = TWO_YEARS) -> None:
+        """The OCT, which was ended, begins again with new certificates and keys; the seal key before them is kept."""
         former = {kind: str(self.pki / f"oct-seal-before.{kind}") for kind in ("pem", "key")}
         for kind, path in former.items():
             shutil.copy(self.pki / f"oct-seal.{kind}", path)
         for one in ("oct-seal", "oct-sign", "oct-transport"):
-            self.later.again(one, issuer, self.clock.now())
+            self.later.again(one, issuer, self.clock.now(), days)
         self.start_oct(former_seals=[{"certificate": former["pem"], "key": former["key"]}])
-        self.follow(name)
-        self.wait(lambda: self.trusts("oct-seal") == self.trusted(self.pki / "oct-seal.pem"), "the OCT's certificate")
 
     def announce_sectors(self, number: int, root: str) -> None:
         """New sector authorities, below a root; nothing under them is used yet."""
@@ -243,17 +252,22 @@ class Decade(Stage):
         files = [self.later.sector(f"{name}-{number}", old, root, self.clock.now())
                  for name, old in zip(names, before, strict=True)]  # fmt: skip
         self.later.authorities[f"boites-{number}"].lists = True
-        self._announce(*files)
+        self.announce(*files)
 
     def announce_root(self) -> None:
         """A new root, which the old one signed, and new sector authorities below it."""
-        self._announce(self.later.root("root-2", "root", self.clock.now()))
+        self.announce(self.later.root("root-2", "root", self.clock.now()))
         self.announce_sectors(3, "root-2")
 
-    def _announce(self, *files: Path) -> None:
+    def announce(self, *files: Path) -> None:
+        """The OCT begins again and tells of authorities; the box puts them in force."""
         self.later.publish(self.clock.now(), LISTS_DAYS)
         self.end("concentrator")
         self.start_oct(chain=self.chain(*files))
+        self.await_authorities(*files)
+
+    def await_authorities(self, *files: Path) -> None:
+        """Until the box knows them, and has their lists."""
         known = [one for path in (self.pki / "root.pem", *files) if "link" not in path.name
                  for one in self.trusted(path)]  # fmt: skip
         self.wait(lambda: {*known} <= {*self.trusts("root"), *self.trusts("chain")}, "the authorities", PATIENCE)
@@ -294,10 +308,7 @@ class Decade(Stage):
         right, signed = self.clock.now(), len(self.journal("sign"))
         self.clock.set(datetime(1970, 1, 1, 0, 5, tzinfo=UTC))
         self.switch_on()
-        serial = len(self.contents) + 1
-        name = f"f{serial:04d}.b2"
-        self.contents[name] = samples.b2(serial, (2, 1), right.date())
-        self.hand_over(name, self.contents[name])
+        name = self.put_in(right)
         self.await_states({name: "RECEIVED"}, PATIENCE)
         self.wait(lambda: "CLK-001" in self.conditions().values(), "the word on the clock", PATIENCE)
         time.sleep(3)

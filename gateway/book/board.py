@@ -6,9 +6,10 @@ and the command line read it.  It is never the truth: losing it costs a rebuild,
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,11 @@ CREATE TABLE returns (
 CREATE TABLE conditions (
     scope TEXT, name TEXT, code TEXT, text TEXT, since TEXT, detail TEXT, PRIMARY KEY (scope, name)
 );
+CREATE TABLE vouched (one INTEGER PRIMARY KEY, at REAL);
 """
+
+VOUCH_S = 60.0
+"""Between two words of the keeper that the clock holds."""
 
 OF_FICHIER = ("findings", "lots", "factures")
 """Tables whose rows of one fichier are copied from the book as they are."""
@@ -54,6 +59,7 @@ class Board:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._vouched = -math.inf
 
     def rebuild(self, book: Book) -> None:
         """Make a new board aside and rename it into place; readers open it by name at each request."""
@@ -73,7 +79,7 @@ class Board:
             Path(f"{self._path}{suffix}").unlink(missing_ok=True)
         aside.chmod(0o640)
         aside.rename(self._path)
-        self._connection = _open_writer(self._path)
+        self._connection, self._vouched = _open_writer(self._path), -math.inf
 
     def show(self, book: Book) -> None:
         """Show what changed since the last time; on any trouble of the board itself, build a new one."""
@@ -93,6 +99,14 @@ class Board:
         """Say scope, name, code, text and since of a condition that the book cannot take, until it is shown anew."""
         if self._connection is not None:
             self._connection.execute("INSERT OR REPLACE INTO conditions VALUES (?, ?, ?, ?, ?, '{}')", condition)
+
+    def vouch(self, at: float) -> None:
+        """Say that the clock, which shows ``at`` (Unix seconds), holds.  It is no condition: a board that is new says
+        nothing of the clock until the keeper does."""
+        if self._connection is not None and abs(at - self._vouched) >= VOUCH_S:
+            with suppress(sqlite3.Error):
+                self._connection.execute("INSERT OR REPLACE INTO vouched VALUES (1, ?)", (at,))
+                self._vouched = at
 
     def close(self) -> None:
         """Let go of the file; readers of another user cannot open it until the keeper is back."""
@@ -156,6 +170,11 @@ class BoardReader:
                 return [dict(row) for row in connection.execute(query, arguments)]
         except sqlite3.OperationalError as trouble:
             raise FileNotFoundError(f"{self._path}: {trouble}") from trouble
+
+    def vouched(self, now: float, within: float) -> bool:
+        """Whether the keeper said within so many seconds of ``now`` (Unix) that the clock holds; FileNotFoundError
+        while there is no board."""
+        return bool(self.rows("SELECT 1 FROM vouched WHERE abs(at - ?) <= ?", now, within))
 
     def fichiers(self, limit: int = 200) -> list[dict[str, Any]]:
         """The newest fichiers first."""

@@ -322,6 +322,10 @@ MIGRATIONS = (
     """
     ALTER TABLE returns ADD COLUMN opened TEXT NOT NULL DEFAULT '';  -- when its sealed original was destroyed alone
     """,
+    """
+    ALTER TABLE returns ADD COLUMN content TEXT NOT NULL DEFAULT '';  -- SHA-256 of what the OCT says; '' unknown
+    CREATE INDEX returns_content ON returns (content) WHERE content <> '';
+    """,
 )
 
 

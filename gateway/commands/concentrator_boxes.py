@@ -26,6 +26,7 @@ from gateway.concentrator.store import Store
 from gateway.config import read_document, read_section
 from gateway.disk import room
 from gateway.envelope.box_keys import BY_NAME
+from gateway.envelope.succession import first_root
 from gateway.errors import Refused, Scope
 from gateway.formats.codes import RANDOM_BYTES, proof_key, read_code, write_code
 from gateway.formats.enrolment import fingerprint, fingerprint_words
@@ -83,7 +84,7 @@ def make_code(arguments: argparse.Namespace) -> int:
         code = write_code(secrets.token_bytes(RANDOM_BYTES))
         key = proof_key(read_code(code), arguments.partner)
         Boxes(store).add_code(arguments.partner, arguments.rpps, mandates, key, iso(made), iso(until))
-        root = fingerprint(load_trust(settings).roots[0])
+        root = fingerprint(first_root(load_trust(settings).roots, made))
     print(f"Partenaire   {arguments.partner}, demande signée par la carte du RPPS {arguments.rpps}")
     print(f"Code         {code}")
     print(f"Valable      une fois, jusqu'au {until:%d/%m/%Y à %H:%M} UTC, {MOST_TRIES} essais")

@@ -26,7 +26,7 @@ from gateway.errors import Refused, Scope, Trouble, os_words
 from gateway.formats.codes import proof_key, read_code
 from gateway.formats.enrolment import fingerprint, fingerprint_words, read_fingerprint
 from gateway.process.enrolment import Accepted, accept, pem, prepare
-from gateway.process.https import Declined, Place, fetch_root, post_request, read_place
+from gateway.process.https import Declined, Place, fetch_roots, post_request, read_place
 from gateway.process.identity import Identity
 from gateway.services.forward.settings import ForwardSettings
 
@@ -185,9 +185,9 @@ def write_out(path: Path, content: bytes) -> None:
 
 def _deliver(identity: Identity, place: Place, expected: str, pending: bytes) -> Accepted:
     """Send the request, check the answer; where the concentrator says no, the request and its keys are forgotten."""
-    root = fetch_root(place, expected)
+    root, *later = fetch_roots(place, expected, datetime.now(UTC))
     try:
-        answer, server = post_request(place, root, pending)
+        answer, server = post_request(place, (root, *later), pending)
     except Declined:
         identity.give_up()
         raise

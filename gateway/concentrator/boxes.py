@@ -107,6 +107,7 @@ class Boxes:
             for name, der in box.certificates:
                 add_certificate(connection, box.request, box.partner, box.request, name, der, box.at)
             connection.execute("DELETE FROM exclusions WHERE partner = ?", (box.partner,))
+            connection.execute("DELETE FROM announcements WHERE partner = ?", (box.partner,))
         return True
 
     def listing(self) -> list[sqlite3.Row]:

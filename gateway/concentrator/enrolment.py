@@ -27,6 +27,7 @@ from gateway.envelope.certificates import Use, holder
 from gateway.envelope.issuing import Asked, asked_in, issue
 from gateway.envelope.requests import mark, read_request
 from gateway.envelope.signed import SignedContent, read_signed, sign_with_key, signed_size, write_signed
+from gateway.envelope.succession import first_root
 from gateway.errors import Refused, Scope
 from gateway.formats.codes import proof
 from gateway.formats.enrolment import (
@@ -142,8 +143,8 @@ class Enrolment:
             server=self._settings.name,
             at=iso(at),
             certificates=tuple(Named(name, to_base64(der)) for name, der in certificates),
-            root=to_base64(trust.roots[0]),
-            chain=tuple(map(to_base64, trust.chain)),
+            root=to_base64(first_root(trust.roots, at)),
+            chain=tuple(map(to_base64, (*trust.chain, *trust.roots[1:]))),
             oct_seal=to_base64(self._keys.seal_certificate),
             oct_sign=to_base64(self._keys.sign_certificate),
             lists=tuple(map(to_base64, trust.crls)),

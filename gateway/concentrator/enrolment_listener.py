@@ -24,6 +24,7 @@ from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
 from gateway.envelope.algorithms import read_certificate
 from gateway.envelope.certificates import load_certificates
+from gateway.envelope.succession import first_root
 from gateway.errors import Refused, Scope, os_words
 from gateway.formats.enrolment import REQUEST_LIMIT
 from gateway.lan.http import Limits, Request, Response, Route, Server
@@ -46,7 +47,7 @@ async def serve_enrolments(
 
         async def root(_: Request) -> Response:
             with disk.room():
-                return Response(200, DER, trust().roots[0])
+                return Response(200, DER, first_root(trust().roots, utc_now()))
 
         async def take(request: Request) -> Response:
             signed = await request.read()

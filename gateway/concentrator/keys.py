@@ -20,6 +20,7 @@ from gateway.envelope.certificates import Use, check_path, load_certificates, lo
 from gateway.envelope.issuing import Authority, authority_of
 from gateway.envelope.revocation import NONE_SEEN
 from gateway.envelope.ring import Ring
+from gateway.envelope.succession import shown_line
 from gateway.errors import Refused, Scope, naming, os_words
 
 T = TypeVar("T")
@@ -64,10 +65,15 @@ def load_keys(settings: ConcentratorSettings) -> Keys:
 
 def load_trust(settings: ConcentratorSettings, numbers: Numbers | None = None) -> Trust:
     """What the settings trust, read now; Refused (scope box) for what is absent or unreadable."""
-    roots = tuple(_of(settings.root, load_certificates))
-    chain = tuple(one for path in settings.chain for one in _of(path, load_certificates))
+    chain, roots = _authorities(settings)
     crls = tuple(one for path in (*settings.crls, *_published(settings)) for one in _of(path, load_lists))
     return Trust(roots, chain, crls, numbers.learn(roots, chain, crls) if numbers else NONE_SEEN)
+
+
+def _authorities(settings: ConcentratorSettings) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """The intermediates and the roots."""
+    chain = tuple(one for path in settings.chain for one in _of(path, load_certificates))
+    return chain, tuple(_of(settings.root, load_certificates))
 
 
 def _published(settings: ConcentratorSettings) -> tuple[Path, ...]:
@@ -94,6 +100,11 @@ def _authority(certificate: Path, key: Path) -> Authority:
 def load_transport(settings: ConcentratorSettings) -> bytes:
     """The certificate (DER) of the line; Refused (scope box) for what is absent or unreadable."""
     return _of(settings.transport_certificate, load_certificates)[0]
+
+
+def load_line(settings: ConcentratorSettings) -> tuple[bytes, ...]:
+    """What the line shows, its own certificate first (DER); Refused (scope box) for what is absent or unreadable."""
+    return shown_line(_of(settings.transport_certificate, load_certificates), *_authorities(settings))
 
 
 def _of(path: Path, load: Callable[[bytes], T]) -> T:

@@ -1,9 +1,12 @@
-"""Returns that wait for a box which lost its keys: opened with the OCT's own key, sealed to the box's new certificate.
+"""Returns that wait for a box which lost its keys, or was away for long: opened with the OCT's own key, sealed to the
+box's new certificate, signed by ours of now.
 
 Rules.  What is sealed to a certificate that is no longer in force (revoked, or of an enrolment before the last) is
 handed to nobody; it waits until the partner has another one in force, and then lies under its own name in another
-seal.  What was signed is the same bytes, by which the box knows a return that it took already.  A renewal strands
+seal.  What it says is the same bytes, by which the box knows a return that it took already.  A renewal strands
 nothing: until the new certificate is seen at work, and after, the old one opens what is sealed to it.
+What one of our certificates signed is signed again when another took its place: it would have ended, or be revoked,
+before a box that is away reads it.  What could not be, and has ended, is handed to nobody.
 The new seal is durable before the store names it; the old one is swept like any file that no row names.
 """
 
@@ -54,18 +57,22 @@ class Resealing:
         except Trouble as trouble:
             self._not_before[row["id"]] = at + self._retry
             if isinstance(trouble, Refused) and trouble.scope is not Scope.BOX:
-                text = f"Ce retour ne peut pas être scellé au nouveau certificat du boîtier : {trouble.text}"
+                text = f"Ce retour ne peut pas être signé et scellé de nouveau : {trouble.text}"
                 self._store.alarm(f"{row['sender']} {row['name']}", STUCK, text, iso(at))
         return True
 
     def _stranded(self) -> Iterator[sqlite3.Row]:
-        """What is sealed to a certificate out of force, of partners that have another."""
+        """What is sealed to a certificate out of force, of partners that have another; what was signed by one of ours
+        that is not in force."""
         for sender, recipient in self._store.recipients():
             in_force = self._members.recipients(sender)
             if in_force and recipient not in in_force:
                 yield from self._store.sealed_to(sender, recipient)
+        for row in self._store.signed_before(self._mailbox.signer):
+            if self._members.recipients(row["sender"]):
+                yield row
 
     def _seal(self, row: sqlite3.Row, at: datetime) -> None:
-        part, recipient = self._mailbox.seal_again(row["sender"], row["file"], at, self._trust())
+        made = self._mailbox.make_again(row, at, self._trust())
         self._landing.withdraw(row["sender"], row["name"])
-        self._store.exchange(row["id"], part, recipient)
+        self._store.exchange(row["id"], *made)

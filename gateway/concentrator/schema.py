@@ -194,6 +194,11 @@ MIGRATIONS = (
         digest  TEXT NOT NULL                    -- SHA-256 of what it was last told of our certificates
     ) STRICT;
     """,
+    """
+    ALTER TABLE mailbox ADD COLUMN signer TEXT NOT NULL DEFAULT '';  -- SHA-256 of our certificate; '' unknown
+    ALTER TABLE mailbox ADD COLUMN until REAL NOT NULL DEFAULT 0;    -- when that one ends, Unix seconds; 0 unknown
+    CREATE INDEX mailbox_signers ON mailbox (signer) WHERE delivered = '';
+    """,
 )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from gateway.book.moves import utc_now
 from gateway.concentrator.disk import Disk, OctDiskFull
 from gateway.concentrator.enrolment_listener import enrolment_listener, serve_enrolments
-from gateway.concentrator.keys import Keys, Trust, load_keys, load_trust
+from gateway.concentrator.keys import Keys, Trust, load_keys, load_line, load_trust
 from gateway.concentrator.numbers import Numbers
 from gateway.concentrator.publishing import publish
 from gateway.concentrator.reception import Reception
@@ -93,13 +93,15 @@ def server_context(settings: ConcentratorSettings) -> ssl.SSLContext:
     """TLS 1.3 with the server's certificate, 1.2 too if some box may come by it; asks for the box's own where the
     settings say so.
 
-    The intermediates are loaded as trusted so that OpenSSL sends ours along; whether a box's certificate may be
-    used, and is not revoked, is checked again by ``Reception``.
+    What is shown lies in a file, as OpenSSL wants it.  Whether a box's certificate may be used, and is not revoked, is
+    checked again by ``Reception``.
     """
     older = any(partner.tls12 for partner in settings.partners)
     context = harden(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), tls12=older)
+    with room(OctDiskFull):
+        line = _write_line(settings)
     try:
-        context.load_cert_chain(settings.transport_certificate, settings.transport_key)
+        context.load_cert_chain(line, settings.transport_key)
         for path in (settings.root, *settings.chain):
             context.load_verify_locations(path)
     except (OSError, ssl.SSLError) as trouble:
@@ -107,6 +109,12 @@ def server_context(settings: ConcentratorSettings) -> ssl.SSLContext:
         raise Refused("OCT-001", text, Scope.BOX) from None
     context.verify_mode = ssl.CERT_REQUIRED if settings.client_certificate else ssl.CERT_NONE
     return context
+
+
+def _write_line(settings: ConcentratorSettings) -> Path:
+    made = settings.directory / ".line.pem"
+    made.write_bytes(b"".join(ssl.DER_cert_to_PEM_cert(one).encode() for one in load_line(settings)))
+    return made.rename(settings.directory / "line.pem")
 
 
 def _offer(settings: ConcentratorSettings) -> Settings:

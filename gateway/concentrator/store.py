@@ -41,6 +41,8 @@ NUMBERS = (1 << 24) - 1
 
 
 _SEALED_TO = "recipient IN (SELECT value FROM json_each(?))"
+_READABLE = "delivered = '' AND not_before <= ? AND (until = 0 OR until > ?)"
+"""What may be handed over: whoever is handed what was signed by a certificate that has ended cannot take it."""
 
 Also = Callable[[sqlite3.Connection], None]
 
@@ -49,13 +51,16 @@ Also = Callable[[sqlite3.Connection], None]
 class Return:
     """A return as it lies in a mailbox: already signed, sealed and durable; offered from ``not_before`` on.
 
-    ``recipient`` is the SHA-256 (hex) of the box's certificate to which it is sealed.
+    ``recipient`` is the SHA-256 (hex) of the box's certificate to which it is sealed, ``signer`` of ours by which it is
+    signed, which ends at ``until`` (Unix seconds).
     """
 
     sender: str
     header: ReturnHeader
     part: Copied
     recipient: str
+    signer: str
+    until: float
     not_before: float
 
 
@@ -222,9 +227,9 @@ class Store:
         with self.transaction() as connection:
             _alarm(connection, sender, at)
             row: sqlite3.Row | None = connection.execute(
-                f"SELECT * FROM mailbox WHERE sender = ? AND {_SEALED_TO} AND delivered = '' AND not_before <= ?"  # noqa: S608
+                f"SELECT * FROM mailbox WHERE sender = ? AND {_SEALED_TO} AND {_READABLE}"  # noqa: S608
                 " ORDER BY offered >= ?, not_before, id LIMIT 1",
-                (sender, json.dumps(recipients), now, OFFERS),
+                (sender, json.dumps(recipients), now, now, OFFERS),
             ).fetchone()
             if row is not None:
                 connection.execute("UPDATE mailbox SET offered = offered + 1 WHERE id = ?", (row["id"],))
@@ -241,9 +246,9 @@ class Store:
     def undelivered(self, sender: str, now: float, most: int, recipients: Sequence[str]) -> list[sqlite3.Row]:
         """The oldest returns that this sender has not got, ``most`` of them at most; they do not count as offered."""
         return self._rows(
-            f"SELECT * FROM mailbox WHERE sender = ? AND {_SEALED_TO} AND delivered = '' AND not_before <= ?"  # noqa: S608
+            f"SELECT * FROM mailbox WHERE sender = ? AND {_SEALED_TO} AND {_READABLE}"  # noqa: S608
             " ORDER BY id LIMIT ?",
-            sender, json.dumps(recipients), now, most,
+            sender, json.dumps(recipients), now, now, most,
         )  # fmt: skip
 
     def recipients(self) -> list[tuple[str, str]]:
@@ -257,7 +262,11 @@ class Store:
             "SELECT * FROM mailbox WHERE sender = ? AND recipient = ? AND delivered = '' ORDER BY id", sender, recipient
         )
 
-    def exchange(self, item: int, part: Copied, recipient: str) -> None:
+    def signed_before(self, signer: str) -> list[sqlite3.Row]:
+        """The returns that another certificate of ours signed, and that are not delivered, the oldest first."""
+        return self._rows("SELECT * FROM mailbox WHERE delivered = '' AND signer NOT IN ('', ?) ORDER BY id", signer)
+
+    def exchange(self, item: int, part: Copied, recipient: str, signer: str, until: float) -> None:
         """A return that is not delivered lies under another seal now: a transfer of its own, which was not offered."""
         with self.transaction() as connection:
             row = connection.execute("SELECT * FROM mailbox WHERE id = ? AND delivered = ''", (item,)).fetchone()
@@ -265,7 +274,7 @@ class Store:
                 return
             connection.execute("DELETE FROM mailbox WHERE id = ?", (item,))
             kept = {name: row[name] for name in ("sender", "kind", "name", "about", "made", "not_before")}
-            sealed = {"file": part.digest, "size": part.size, "recipient": recipient}
+            sealed = {"file": part.digest, "size": part.size, "recipient": recipient, "signer": signer, "until": until}
             _insert(connection, "mailbox", {**kept, **sealed})
 
     def named(self, sender: str, name: str) -> sqlite3.Row | None:
@@ -360,6 +369,8 @@ def _put(connection: sqlite3.Connection, item: Return) -> None:
         "file": part.digest,
         "size": part.size,
         "recipient": item.recipient,
+        "signer": item.signer,
+        "until": item.until,
         "made": header.at,
         "not_before": item.not_before,
     }

@@ -109,6 +109,15 @@ def read_certificate(encoded: bytes, scope: Scope = Scope.FICHIER) -> x509.Certi
     return certificate
 
 
+def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether the certificate names the issuer and the issuer's key signed it; nothing else of either is asked."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
 def admitted(key: object) -> TypeGuard[PublicKey]:
     """Whether a public key is of an admitted kind and size (rule 2)."""
     if isinstance(key, ec.EllipticCurvePublicKey):

@@ -18,14 +18,14 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.envelope import oids
-from gateway.envelope.algorithms import UNREADABLE, PrivateKey, read_certificate
+from gateway.envelope.algorithms import UNREADABLE, PrivateKey, is_signed_by, read_certificate
 from gateway.envelope.constraints import names_fault
 from gateway.envelope.constraints import policies as policies_of
 from gateway.envelope.names import display_name, holder
@@ -247,19 +247,11 @@ def line_of(leaf: bytes, known: Sequence[bytes], at: datetime) -> tuple[bytes, .
     current = [one for one in others if one.not_valid_before_utc <= at <= one.not_valid_after_utc]
     found = [x509.load_der_x509_certificate(leaf)]
     while found[-1].issuer != found[-1].subject:
-        above = next((one for one in current if one not in found and _signed_by(found[-1], one)), None)
+        above = next((one for one in current if one not in found and is_signed_by(found[-1], one)), None)
         if above is None:
             break
         found.append(above)
     return tuple(one.public_bytes(Encoding.DER) for one in found)
-
-
-def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
 
 
 def load_certificates(data: bytes) -> list[bytes]:

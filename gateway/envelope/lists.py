@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
-from gateway.envelope.algorithms import read_certificate
+from gateway.envelope.algorithms import is_signed_by, read_certificate
 from gateway.envelope.names import display_name
 from gateway.envelope.profile import extension
 from gateway.envelope.revocation import authority_of, issued, load_list, number_of, unsound
@@ -98,16 +97,8 @@ def authorities(roots: Sequence[bytes], chain: Sequence[bytes]) -> tuple[Authori
     """Those whose lists count: the roots, and the intermediates that a root signed, all DER, if they may sign lists."""
     anchors = [read_certificate(one, Scope.BOX) for one in roots]
     others = [read_certificate(one, Scope.BOX) for one in chain]
-    below = [one for one in others if any(_issued(one, anchor) for anchor in anchors)]
+    below = [one for one in others if any(is_signed_by(one, anchor) for anchor in anchors)]
     return tuple(_authority(one) for one in (*anchors, *below) if _signs_lists(one))
-
-
-def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
 
 
 def _signs_lists(certificate: x509.Certificate) -> bool:

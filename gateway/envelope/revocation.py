@@ -48,15 +48,22 @@ def check_revocation(
 
     ``seen`` is the last number seen of each authority's lists (``authority_of``).
     Refused CMS-036 revoked.  Deferred CMS-037 no list, CMS-038 out of date, CMS-039 unusable, CMS-033 made
-    after ``at`` (scope box: our clock).
+    after ``at`` (scope box: our clock).  One list that says revoked outweighs another that cannot tell.
     """
+    doubts: list[Deferred] = []
     loaded = [_Known(sha256(one).digest(), found) for one in lists if (found := load_list(one)) is not None]
     until = datetime.max.replace(tzinfo=UTC)
     for certificate, issuer in pairwise(path):
-        current = _sound_list(loaded, certificate, issuer, at, scope, seen)
+        try:
+            current = _sound_list(loaded, certificate, issuer, at, scope, seen)
+        except Deferred as doubt:
+            doubts.append(doubt)
+            continue
         if current.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
             raise Refused("CMS-036", f"Le certificat « {display_name(certificate)} » est révoqué.", scope)
         until = min(until, _end(current))
+    if doubts:
+        raise doubts[0]
     return until
 
 

@@ -15,10 +15,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.envelope.algorithms import read_certificate
+from gateway.envelope.algorithms import is_signed_by, read_certificate
 from gateway.envelope.profile import extension, fault
 from gateway.errors import Scope
 
@@ -26,13 +25,16 @@ from gateway.errors import Scope
 def believed_roots(
     roots: Sequence[bytes], offered: Iterable[bytes], links: Iterable[bytes], at: datetime
 ) -> tuple[bytes, ...]:
-    """The ``roots``, and those ``offered`` for which one of the ``links`` stands; Refused CMS-030 (scope box) for what
-    is no certificate."""
+    """The ``roots``, and those ``offered`` for which one of the ``links`` stands, over as many generations as were
+    missed; Refused CMS-030 (scope box) for what is no certificate."""
     known = [read_certificate(one, Scope.BOX) for one in roots]
     between = [read_certificate(one, Scope.BOX) for one in links]
-    new = [read_certificate(one, Scope.BOX) for one in offered]
-    vouched = [one for one in new if one not in known and _is_root(one, at) and _is_linked(one, between, known, at)]
-    return tuple(one.public_bytes(Encoding.DER) for one in dict.fromkeys([*known, *vouched]))
+    new = dict.fromkeys(read_certificate(one, Scope.BOX) for one in offered)
+    while vouched := [
+        one for one in new if one not in known and _is_root(one, at) and _is_linked(one, between, known, at)
+    ]:
+        known += vouched
+    return tuple(one.public_bytes(Encoding.DER) for one in dict.fromkeys(known))
 
 
 def known_chain(
@@ -46,9 +48,31 @@ def known_chain(
         one
         for one in (read_certificate(der, Scope.BOX) for der in offered)
         if _is_authority(one) and one.not_valid_after_utc > at and one.public_key() not in keys
-        and any(_signed(one, anchor) for anchor in anchors)
+        and any(is_signed_by(one, anchor) for anchor in anchors)
     ]  # fmt: skip
     return tuple(one.public_bytes(Encoding.DER) for one in dict.fromkeys([*known, *new]))
+
+
+def shown_line(own: Sequence[bytes], chain: Iterable[bytes], roots: Sequence[bytes]) -> tuple[bytes, ...]:
+    """What a line shows so that whoever knows any of the ``roots`` can tell where it leads: its ``own`` certificate and
+    what came with it, the authority that made it, and, of several roots, the later ones with what links them."""
+    leaf, others = read_certificate(own[0], Scope.BOX), tuple(chain)
+    sectors = below(others, roots)
+    above = [one for one in sectors if is_signed_by(leaf, read_certificate(one, Scope.BOX))]
+    links = [one for one in others if one not in sectors]
+    return tuple(dict.fromkeys((*own, *above, *links, *roots[1:])))
+
+
+def below(chain: Iterable[bytes], roots: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Those of ``chain`` that are neither a root nor what links one of ``roots`` to another."""
+    keys = [read_certificate(one, Scope.BOX).public_key() for one in roots]
+    return tuple(one for one in chain if read_certificate(one, Scope.BOX).public_key() not in keys)
+
+
+def first_root(roots: Sequence[bytes], at: datetime) -> bytes:
+    """Of ``roots``, in their order, the first that has not ended: whoever believes it believes the later ones by their
+    links, and all that stands below any of them.  The last, where all have."""
+    return next((one for one in roots if read_certificate(one, Scope.BOX).not_valid_after_utc > at), roots[-1])
 
 
 def successor(authority: bytes, others: Iterable[bytes]) -> bytes | None:
@@ -67,7 +91,7 @@ def could_last_longer(certificate: bytes, chain: Iterable[bytes]) -> bool:
     """Whether a renewal would bring a later end: a certificate that ends with its authority cannot have one, until a
     ``successor`` of that authority is in ``chain``."""
     own, others = read_certificate(certificate, Scope.BOX), list(chain)
-    issuers = [one for one in others if _signed(own, read_certificate(one, Scope.BOX))]
+    issuers = [one for one in others if is_signed_by(own, read_certificate(one, Scope.BOX))]
     ends = [read_certificate(one, Scope.BOX).not_valid_after_utc for one in issuers]
     return not issuers or own.not_valid_after_utc < max(ends) or any(successor(one, others) for one in issuers)
 
@@ -79,7 +103,9 @@ def _is_authority(certificate: x509.Certificate) -> bool:
 
 
 def _is_root(certificate: x509.Certificate, at: datetime) -> bool:
-    return _is_authority(certificate) and _signed(certificate, certificate) and certificate.not_valid_after_utc > at
+    return (
+        _is_authority(certificate) and is_signed_by(certificate, certificate) and certificate.not_valid_after_utc > at
+    )
 
 
 def _is_linked(
@@ -88,21 +114,13 @@ def _is_linked(
     return any(
         (link.subject, link.public_key()) == (root.subject, root.public_key())
         and _is_authority(link) and _holds(link, at)
-        and any(_signed(link, old) and _holds(old, at) for old in known)
+        and any(is_signed_by(link, old) and _holds(old, at) for old in known)
         for link in links
     )  # fmt: skip
 
 
 def _holds(certificate: x509.Certificate, at: datetime) -> bool:
     return certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc
-
-
-def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
 
 
 def _purposes(certificate: x509.Certificate) -> frozenset[x509.ObjectIdentifier]:

@@ -25,7 +25,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.envelope import der
-from gateway.envelope.algorithms import UNREADABLE
+from gateway.envelope.algorithms import UNREADABLE, is_signed_by
+from gateway.envelope.profile import extension
 from gateway.errors import Refused, Scope
 
 HASHES: dict[str, hashes.HashAlgorithm] = {
@@ -196,9 +197,6 @@ def _check_trust(certificate: x509.Certificate, trusted: Sequence[x509.Certifica
 
 def _issued(certificate: x509.Certificate, issuer: x509.Certificate, at: datetime) -> bool:
     """Whether an authority of ours, valid then, made the certificate."""
-    try:
-        constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
-        certificate.verify_directly_issued_by(issuer)
-    except (x509.ExtensionNotFound, ValueError, TypeError, InvalidSignature):
-        return False
-    return constraints.ca and issuer.not_valid_before_utc <= at <= issuer.not_valid_after_utc
+    basic = extension(issuer, x509.BasicConstraints)
+    able = basic is not None and basic.ca and issuer.not_valid_before_utc <= at <= issuer.not_valid_after_utc
+    return able and is_signed_by(certificate, issuer)

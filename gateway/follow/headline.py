@@ -273,15 +273,22 @@ BOX_LEVELS = {
 }
 """How bad a condition of the box is, by its name; any other asks for attention."""
 
+BY_HAND = "KEY-CERT-0"
+"""The box's own certificates have ended: it mends nothing by itself any more."""
+
 CALL = "Prévenez la personne qui suit votre passerelle."
 
 
 def _box(facts: Facts, now: datetime) -> Rung:
-    failing = [(BOX_LEVELS.get(row["name"], Level.ATTENTION), row) for row in facts.failing("box")]
+    failing = [(_box_level(row), row) for row in facts.failing("box")]
     if failing:
         level, row = max(failing, key=lambda each: SEVERITY[each[0]])
         return Rung("box", "Passerelle", level, f"{row['text']} {CALL}", row["since"])
     return Rung("box", "Passerelle", Level.OK, "Heure, disque et certificats sont en ordre.")
+
+
+def _box_level(row: Row) -> Level:
+    return Level.FAULT if row["code"] == BY_HAND else BOX_LEVELS.get(row["name"], Level.ATTENTION)
 
 
 def _line(facts: Facts, now: datetime) -> Rung:
@@ -304,7 +311,7 @@ def _route(facts: Facts, now: datetime, row: Row, well: Rung) -> Rung:
     following = str(detail(row).get("next") or "")
     count = facts.count(State.SIGNED, State.SEALED)
     waits = [_wait(count)] if count else []
-    if following and now - moment(row["since"]) < PATIENCE:
+    if following and row["code"] != BY_HAND and now - moment(row["since"]) < PATIENCE:
         promise = ", ".join([*waits, f"prochain essai {at_words(following, now)}"])
         level, advice = Level.ATTENTION, f"Rien à faire : {promise}."
     else:

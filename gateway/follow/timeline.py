@@ -47,6 +47,7 @@ EVENTS: Mapping[str, str] = {
     "destroy key": "Destruction d'une ancienne clé",
     "follow announcement": "Annonce du concentrateur suivie",
     "refuse announcement": "Annonce du concentrateur refusée",
+    "learn authorities": "Autorités suivantes reconnues",
     # the journal itself
     "checkpoint": "Point de contrôle de la chaîne des consultations",
     "stamp": "Contremarque de temps reçue",

@@ -1,9 +1,9 @@
 """Enrolment at the box: what is asked for, and what of the answer is put in force.
 
 Rules.  All keys are new and are made here; only requests leave.  Of the answer everything is checked, with the root
-whose fingerprint a person typed as the only thing believed: who signed it, what it answers, that each certificate is
-for a key of ours and holds for its use, that the OCT's own certificates hold, that the server that gave it is not
-revoked.  Nothing is written before all of it is.
+whose fingerprint a person typed, and later ones that it vouches for, as the only thing believed: who signed it, what it
+answers, that each certificate is for a key of ours and holds for its use, that the OCT's own certificates hold, that
+the server that gave it is not revoked.  Nothing is written before all of it is.
 
 It signs nothing with the card, asks nobody anything and has no network.
 """
@@ -26,6 +26,7 @@ from gateway.envelope.certificates import Use, check_path
 from gateway.envelope.issuing import MOST_DAYS, SKEW
 from gateway.envelope.requests import make_request, mark, new_key, read_request
 from gateway.envelope.signed import read_signed
+from gateway.envelope.succession import believed_roots, below
 from gateway.errors import Refused, Scope
 from gateway.formats.codes import proof
 from gateway.formats.enrolment import (
@@ -95,7 +96,7 @@ def read_pending(signed: bytes) -> tuple[EnrolmentRequest, str]:
 
 
 def accept(pending: bytes, answer: bytes, root: bytes, server: bytes, at: datetime) -> Accepted:
-    """Check an answer whole; ``server`` is the certificate (DER) of who gave it.
+    """Check an answer whole; ``server`` is the certificate (DER) of who gave it, ``root`` that of the fingerprint.
 
     Refused ENR-030 not an answer, ENR-031 to another request, ENR-032 certificates that are not for our keys or last
     too long, ENR-033 signed by another than it names; CMS-… where a path does not hold; Deferred where a list is
@@ -107,9 +108,10 @@ def accept(pending: bytes, answer: bytes, root: bytes, server: bytes, at: dateti
     told = EnrolmentAnswer.from_bytes(out.getvalue())
     chain = tuple(map(from_base64, told.chain))
     lists = tuple(map(from_base64, told.lists))
+    roots = believed_roots([root], chain, chain, at)
 
     def check(leaf: bytes, use: Use) -> None:
-        check_path(leaf, (*content.chain, *chain), [root], lists, at, use)
+        check_path(leaf, (*content.chain, *chain), roots, lists, at, use)
 
     signer = content.signature.certificate
     check(signer, Use.SIGN_RETURN)
@@ -123,7 +125,8 @@ def accept(pending: bytes, answer: bytes, root: bytes, server: bytes, at: dateti
     check_certificates(request.bundle, made)
     for name, der in made.items():
         check(der, BY_NAME[name].use)
-    return Accepted(ours, told.partner, _files(made, told, root, chain), _lists(lists), made["recovery"], told.server)
+    files = _files(made, told, roots, below(chain, roots))
+    return Accepted(ours, told.partner, files, _lists(lists), made["recovery"], told.server)
 
 
 def check_certificates(bundle: Bundle, made: dict[str, bytes]) -> None:
@@ -142,12 +145,14 @@ def check_lifetimes(made: dict[str, bytes]) -> None:
             raise Refused("ENR-032", f"Le certificat de {name} vaudrait plus de 24 mois.", Scope.BOX)
 
 
-def _files(made: dict[str, bytes], told: EnrolmentAnswer, root: bytes, chain: tuple[bytes, ...]) -> dict[str, bytes]:
+def _files(
+    made: dict[str, bytes], told: EnrolmentAnswer, roots: tuple[bytes, ...], chain: tuple[bytes, ...]
+) -> dict[str, bytes]:
     """The generation as services read it, in PEM."""
     return {
         **{f"{name}.pem": pem(der) for name, der in made.items()},
         "box-transport.pem": transport_file(made["box-transport"], chain),
-        "root.pem": pem(root),
+        "root.pem": pem(*roots),
         "chain.pem": pem(*chain),
         "oct-seal.pem": pem(from_base64(told.oct_seal)),
         "oct-sign.pem": pem(from_base64(told.oct_sign)),

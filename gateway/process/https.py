@@ -1,7 +1,8 @@
 """The box's one HTTPS conversation: with the concentrator that it is enrolled at, known by its root's fingerprint.
 
 The root comes first, over a line that proves nothing, and counts only if it has the fingerprint that was typed; then
-everything else goes over TLS 1.3 under that root, with the name of the server checked.  Revocation of the server's
+everything else goes over TLS 1.3 under that root, or a later one that the line shows and that it vouches for, with the
+name of the server checked.  Revocation of the server's
 certificate cannot be checked yet: its lists come with the answer, and ``gateway.process.enrolment`` checks it then.
 Sizes and waits are bounded.  It blocks: commands use it, no service does.
 """
@@ -13,10 +14,14 @@ import json
 import re
 import ssl
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
+from gateway.envelope.succession import believed_roots
 from gateway.errors import Deferred, Refused, Scope
 from gateway.formats.enrolment import ANSWER_LIMIT, fingerprint
+from gateway.link.tls import shown_chain
 
 PATIENCE_S = 30.0
 WHOLE_S = 300.0
@@ -44,34 +49,36 @@ def read_place(url: str) -> Place:
     return Place(found[1].strip("[]"), int(found[2]))
 
 
-def fetch_root(place: Place, expected: str) -> bytes:
-    """The root (DER) of that fingerprint; Refused ENR-051 (scope box) for another."""
+def fetch_roots(place: Place, expected: str, at: datetime) -> tuple[bytes, ...]:
+    """The root (DER) of that fingerprint, then those that follow it; Refused ENR-051 (scope box) for another."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    root, _ = _ask(place, context, "GET", "/enrolment/v1/root", None, ROOT_LIMIT)
+    root, shown = _ask(place, context, "GET", "/enrolment/v1/root", None, ROOT_LIMIT)
     if fingerprint(root) != expected:
         text = "La racine que ce serveur présente n'a pas l'empreinte attendue : ce n'est pas le bon concentrateur."
         raise Refused("ENR-051", text, Scope.BOX)
-    return root
+    return believed_roots([root], shown, shown, at)
 
 
-def post_request(place: Place, root: bytes, signed: bytes) -> tuple[bytes, bytes]:
+def post_request(place: Place, roots: Iterable[bytes], signed: bytes) -> tuple[bytes, bytes]:
     """The answer to a signed request, and the server's certificate (DER).
 
     ``Declined`` with the concentrator's words; Refused ENR-052 where its certificate does not hold.
     """
-    context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(root))
+    context = ssl.create_default_context(cadata="".join(map(ssl.DER_cert_to_PEM_cert, roots)))
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    return _ask(place, context, "POST", "/enrolment/v1/requests", signed, ANSWER_LIMIT)
+    answer, shown = _ask(place, context, "POST", "/enrolment/v1/requests", signed, ANSWER_LIMIT)
+    return answer, shown[0]
 
 
 def _ask(
     place: Place, context: ssl.SSLContext, method: str, path: str, body: bytes | None, limit: int
-) -> tuple[bytes, bytes]:
+) -> tuple[bytes, tuple[bytes, ...]]:
+    """The body of the response, and the certificates (DER) that the server showed, its own first."""
     line = http.client.HTTPSConnection(place.host, place.port, timeout=PATIENCE_S, context=context)
     try:
         line.request(method, path, body, {"Content-Type": "application/octet-stream"})
-        server = line.sock.getpeercert(binary_form=True) or b""
+        shown = shown_chain(line.sock)
         response = line.getresponse()
         content = _read(response, limit)
     except ssl.SSLCertVerificationError as trouble:
@@ -84,7 +91,7 @@ def _ask(
         line.close()
     if response.status != http.client.OK:
         raise _trouble(response.status, content)
-    return content, server
+    return content, shown
 
 
 def _read(response: http.client.HTTPResponse, limit: int) -> bytes:

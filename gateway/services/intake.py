@@ -41,7 +41,8 @@ from gateway.process.runtime import Runtime
 WORD_LIMIT = 1 << 20
 EMPTYING_S = 3600.0
 UNDER_WAY = "SELECT id FROM fichiers WHERE state NOT IN ('INTEGRATED', 'REFUSED')"
-DOUBTED = "SELECT 1 FROM conditions WHERE scope = 'box' AND name = 'clock' AND code <> ''"
+VOUCHED_S = 600.0
+"""How old the keeper's word may be that the clock holds; a clock that leapt since has none."""
 ID_LENGTH = 32
 """Hex digits of a fichier's id: 128 bits of a keyed hash."""
 
@@ -149,11 +150,12 @@ class Intake:
 
     def empty(self) -> None:
         """Once an hour: what has lain in ``processed/`` and ``refused/`` for ``keep_days`` goes, unless its fichier is
-        still under way; without a board nobody can tell, and nothing goes, nor while the keeper doubts the clock."""
+        still under way; without a board nobody can tell, and nothing goes, nor before the keeper has said of this very
+        hour that the clock holds."""
         if not self.settings.keep_days or time.monotonic() < self._next_emptying:
             return
         with suppress(FileNotFoundError):
-            if self.board.rows(DOUBTED):
+            if not self.board.vouched(time.time(), VOUCHED_S):
                 return
             under_way = {row["id"] for row in self.board.rows(UNDER_WAY)}
             self.folder.empty(time.time() - self.settings.keep_days * 86400, under_way.__contains__)

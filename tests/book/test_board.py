@@ -60,3 +60,18 @@ def test_a_writer_that_holds_it_makes_a_new_one(book: Book, tmp_path: Path) -> N
 
 def test_no_nir_has_a_column() -> None:
     assert "nir" not in SCHEMA.lower()
+
+
+def test_that_the_clock_holds_is_said_each_minute_and_of_a_new_board_anew(book: Book, tmp_path: Path) -> None:
+    board, reader = Board(tmp_path / "board.db"), BoardReader(tmp_path / "board.db")
+    board.vouch(1000.0)  # there is none to say it on
+    board.rebuild(book)
+    assert not reader.vouched(1000.0, 600.0)
+    for at, said in ((1000.0, 1000.0), (1059.0, 1000.0), (1060.0, 1060.0), (100.0, 100.0)):
+        board.vouch(at)
+        assert reader.vouched(said, 0.0)
+    assert reader.vouched(700.0, 600.0) and not reader.vouched(701.0, 600.0)
+    board.rebuild(book)
+    assert not reader.vouched(100.0, 600.0)
+    board.vouch(101.0)
+    assert reader.vouched(101.0, 0.0)

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 from development_pki import Pki
-from filed_journal import Filed, make_filed, remake
-from journal_bench import Oct, act, make_oct, rewrite
-from keeper_bench import KeeperBench
+from filed_journal import Filed, remake
+from journal_bench import act, rewrite
 
 from gateway.book.inspection import Authority
 from gateway.errors import Refused
@@ -22,23 +21,6 @@ from gateway.formats import canonical
 from gateway.journal.chain import EVIDENCE
 from gateway.journal.segment import LONGEST_LINE, PROOFS
 from gateway.services.keeper.audit import Daily
-
-
-@pytest.fixture
-def bench(pki: Pki, tmp_path: Path) -> KeeperBench:
-    return KeeperBench(tmp_path / "s", pki)
-
-
-@pytest.fixture
-def witness(bench: KeeperBench, pki: Pki, tmp_path: Path) -> Iterator[Oct]:
-    made = Oct(bench, make_oct(pki, tmp_path / "oct"))
-    yield made
-    made.store.close()
-
-
-@pytest.fixture
-def filed(bench: KeeperBench, witness: Oct, pki: Pki) -> Filed:
-    return make_filed(bench, witness, pki)
 
 
 def test_an_untouched_journal_is_whole(filed: Filed) -> None:

@@ -28,23 +28,6 @@ AN_HOUR = timedelta(hours=1)
 """What is written at the same second is the very same journal."""
 
 
-@pytest.fixture
-def bench(pki: Pki, tmp_path: Path) -> KeeperBench:
-    return KeeperBench(tmp_path / "s", pki)
-
-
-@pytest.fixture
-def witness(bench: KeeperBench, pki: Pki, tmp_path: Path) -> Iterator[Oct]:
-    made = Oct(bench, make_oct(pki, tmp_path / "oct"))
-    yield made
-    made.store.close()
-
-
-@pytest.fixture
-def filed(bench: KeeperBench, witness: Oct, pki: Pki) -> Filed:
-    return make_filed(bench, witness, pki)
-
-
 def another_key(bench: KeeperBench) -> None:
     """The box signs its journal by the key of another box of the same authority."""
     pki, key = bench.pki, ec.generate_private_key(ec.SECP256R1())

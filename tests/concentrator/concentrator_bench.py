@@ -161,9 +161,8 @@ class Bench:
         out = io.BytesIO()
         content = read_signed(opened, out, 1 << 24)
         # the box has only the root: the intermediate must come with the signature
-        check_path(
-            content.signature.certificate, content.chain, [self.pki.root], self.pki.lists, self.now, Use.SIGN_RETURN
-        )
+        lists = self.trust().crls
+        check_path(content.signature.certificate, content.chain, [self.pki.root], lists, self.now, Use.SIGN_RETURN)
         return unpack(out.getvalue())
 
     def returns(self, store: Store) -> list[ReturnFile]:

@@ -1,4 +1,4 @@
-"""The bench and an open store for every test of the receiving end."""
+"""The bench and an open store for every test of the receiving end, and one with an enrolled box."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from concentrator_bench import Bench, make_bench
 from development_pki import Pki
+from renewal_bench import RenewalBench
 
 from gateway.concentrator.store import Store
 
@@ -22,3 +23,10 @@ def opened(bench: Bench) -> Iterator[Store]:
     store = bench.open()
     yield store
     store.close()
+
+
+@pytest.fixture
+def enrolled(pki: Pki, tmp_path: Path) -> Iterator[RenewalBench]:
+    made = RenewalBench(pki, tmp_path)
+    yield made
+    made.store.close()

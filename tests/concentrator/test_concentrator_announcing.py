@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from development_pki import Pki
 from enrolment_bench import PARTNER
 from renewal_bench import RenewalBench
 
@@ -24,56 +21,49 @@ from gateway.formats.enrolment import from_base64
 from gateway.formats.returns import unpack
 
 
-@pytest.fixture
-def bench(pki: Pki, tmp_path: Path) -> Iterator[RenewalBench]:
-    made = RenewalBench(pki, tmp_path)
-    yield made
-    made.store.close()
-
-
-def look(bench: RenewalBench) -> bool:
+def look(enrolled: RenewalBench) -> bool:
     """The look of a service that was started now."""
-    settings, one = bench.bench.settings, bench.bench
-    mailbox, keys = one.mailbox(bench.store), load_keys(settings)
-    return Announcing(settings, bench.store, mailbox, keys, lambda: load_trust(settings), one.clock).work()
+    settings, one = enrolled.bench.settings, enrolled.bench
+    mailbox, keys = one.mailbox(enrolled.store), load_keys(settings)
+    return Announcing(settings, enrolled.store, mailbox, keys, lambda: load_trust(settings), one.clock).work()
 
 
-def told(bench: RenewalBench) -> list[Announcement]:
+def told(enrolled: RenewalBench) -> list[Announcement]:
     """What lies in the mailbox of the box, as the box opens it."""
     found = []
-    for row in bench.store.connection.execute(
+    for row in enrolled.store.connection.execute(
         "SELECT file, kind FROM mailbox WHERE sender = ? ORDER BY id", (PARTNER,)
     ):
-        with (bench.bench.settings.returns / row["file"]).open("rb") as file:
+        with (enrolled.bench.settings.returns / row["file"]).open("rb") as file:
             out = io.BytesIO()
-            read_signed(open_by([bench.key("box-seal")], file), out, 1 << 20)
+            read_signed(open_by([enrolled.key("box-seal")], file), out, 1 << 20)
         found += [Announcement.from_bytes(unpack(out.getvalue()).body)] if row["kind"] == "trust" else []
     return found
 
 
-def test_a_box_is_told_once_and_again_when_something_changes(bench: RenewalBench) -> None:
-    assert [look(bench), look(bench)] == [True, False]
-    (first,) = told(bench)
-    pki, settings = bench.bench.pki, bench.bench.settings
+def test_a_box_is_told_once_and_again_when_something_changes(enrolled: RenewalBench) -> None:
+    assert [look(enrolled), look(enrolled)] == [True, False]
+    (first,) = told(enrolled)
+    pki, settings = enrolled.bench.pki, enrolled.bench.settings
     assert from_base64(first.oct_seal) == pki.certificate("oct-seal")
     assert set(map(from_base64, first.chain)) >= set(pki.chain)
-    bench.bench.settings = replace(settings, chain=settings.chain[:-1])
-    assert [look(bench), look(bench)] == [True, False]
-    assert len(told(bench)[-1].chain) == len(first.chain) - 1
+    enrolled.bench.settings = replace(settings, chain=settings.chain[:-1])
+    assert [look(enrolled), look(enrolled)] == [True, False]
+    assert len(told(enrolled)[-1].chain) == len(first.chain) - 1
 
 
-def test_who_is_out_of_force_is_told_when_he_is_back(bench: RenewalBench) -> None:
-    Boxes(bench.store).revoke(PARTNER, bench.bench.now)
-    assert not look(bench)
-    bench.enrol()
-    assert look(bench)
+def test_who_is_out_of_force_is_told_when_he_is_back(enrolled: RenewalBench) -> None:
+    Boxes(enrolled.store).revoke(PARTNER, enrolled.bench.now)
+    assert not look(enrolled)
+    enrolled.enrol()
+    assert look(enrolled)
 
 
-def test_what_cannot_be_said_now_is_said_later(bench: RenewalBench) -> None:
-    settings, one = bench.bench.settings, bench.bench
-    bench.bench.settings = replace(settings, crls=(), enrolment=replace(settings.enrolment, enabled=False))
-    mailbox, keys, now = one.mailbox(bench.store), load_keys(settings), bench.bench.settings
-    announcing = Announcing(settings, bench.store, mailbox, keys, lambda: load_trust(now), one.clock)
+def test_what_cannot_be_said_now_is_said_later(enrolled: RenewalBench) -> None:
+    settings, one = enrolled.bench.settings, enrolled.bench
+    enrolled.bench.settings = replace(settings, crls=(), enrolment=replace(settings.enrolment, enabled=False))
+    mailbox, keys, now = one.mailbox(enrolled.store), load_keys(settings), enrolled.bench.settings
+    announcing = Announcing(settings, enrolled.store, mailbox, keys, lambda: load_trust(now), one.clock)
     assert not announcing.work()
     now = settings
     assert not announcing.work(), "not at once"
@@ -84,31 +74,31 @@ def test_what_cannot_be_said_now_is_said_later(bench: RenewalBench) -> None:
 
 
 @pytest.mark.parametrize(("days", "names"), [(0, set()), (660, {"oct-seal", "oct-sign", "oct-transport"})])
-def test_own_certificates_that_end_soon_are_an_alarm(bench: RenewalBench, days: int, names: set[str]) -> None:
-    bench.bench.now += timedelta(days=days)
-    look(bench)
-    assert alarms(bench) == names
+def test_own_certificates_that_end_soon_are_an_alarm(enrolled: RenewalBench, days: int, names: set[str]) -> None:
+    enrolled.bench.now += timedelta(days=days)
+    look(enrolled)
+    assert alarms(enrolled) == names
 
 
-def test_an_alarm_on_a_certificate_is_over_with_the_next_one(bench: RenewalBench) -> None:
-    now = bench.bench.now
-    for bench.bench.now, is_open in ((now + timedelta(days=660), True), (now, False)):
-        look(bench)
-        told = [row["open"] for row in all_alarms(bench.store.connection) if row["code"] == "OCT-022"]
+def test_an_alarm_on_a_certificate_is_over_with_the_next_one(enrolled: RenewalBench) -> None:
+    now = enrolled.bench.now
+    for enrolled.bench.now, is_open in ((now + timedelta(days=660), True), (now, False)):
+        look(enrolled)
+        told = [row["open"] for row in all_alarms(enrolled.store.connection) if row["code"] == "OCT-022"]
         assert told == [is_open] * 3
 
 
-def test_an_authority_is_an_alarm_two_years_before_its_end(bench: RenewalBench) -> None:
+def test_an_authority_is_an_alarm_two_years_before_its_end(enrolled: RenewalBench) -> None:
     """What it certifies would last no longer than itself."""
-    bench.bench.now += timedelta(days=2650 - 821)
-    look(bench)
-    assert {one for one in alarms(bench) if "AC " in one} == set()
-    bench.bench.now += timedelta(days=2)
-    look(bench)
-    assert any("AC Boîtiers" in one for one in alarms(bench))
+    enrolled.bench.now += timedelta(days=2650 - 821)
+    look(enrolled)
+    assert {one for one in alarms(enrolled) if "AC " in one} == set()
+    enrolled.bench.now += timedelta(days=2)
+    look(enrolled)
+    assert any("AC Boîtiers" in one for one in alarms(enrolled))
 
 
-def alarms(bench: RenewalBench) -> set[str]:
+def alarms(enrolled: RenewalBench) -> set[str]:
     """Of what the OCT-022 speak."""
-    rows = bench.store.connection.execute("SELECT about FROM alarms WHERE code = 'OCT-022'").fetchall()
+    rows = enrolled.store.connection.execute("SELECT about FROM alarms WHERE code = 'OCT-022'").fetchall()
     return {row["about"].rpartition(" ")[0] for row in rows}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import sqlite3
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from concentrator_bench import BOX, Bench, b2
+from concentrator_bench import BOX, Bench, b2, make_bench
 from development_pki import Pki
 from enrolment_bench import PARTNER
+from later_pki import LaterPki
 from renewal_bench import RenewalBench
 
 import gateway.book.parts
@@ -170,6 +172,52 @@ def test_a_file_that_was_cleared_away_is_said_and_stops_nothing(waiting: Bench, 
     (alarm,) = opened.connection.execute("SELECT * FROM alarms").fetchall()
     assert (alarm["about"], alarm["code"]) == (f"{BOX} {NAMES[0]}", "OCT-019")
     assert len(opened.undelivered(BOX, waiting.now.timestamp(), 9, other(waiting).recipients(opened))) == 2
+
+
+# -- a box that is away while our own certificates change
+
+
+def test_what_waits_is_signed_by_the_certificate_of_now(pki: Pki, tmp_path: Path) -> None:
+    """The one that signed it has ended when the box is back; what it says is the same."""
+    folder = shutil.copytree(pki.directory, tmp_path / "pki")
+    bench, later = make_bench(Pki(folder), tmp_path / "oct"), LaterPki(folder)
+    store = bench.open()
+    bench.receive(store, bench.sign_and_seal(b2(), "f1"))
+    bench.integration(store).work()
+    said, old = bench.returns(store), [row["signer"] for row in rows(store)]
+    assert work(bench.resealing(store)) == 0
+    bench.now += timedelta(days=600)
+    later.publish(bench.now, 30)
+    later.hand_list("boites", bench.now, 30, folder / "crl/boites.crl")
+    bench = bench.having(crls=(folder / "crl/all.pem", folder / "crl/boites.crl"))
+    for name in ("oct-seal", "oct-sign"):
+        later.again(name, "oct", bench.now)
+    former = (FormerSeal(tmp_path / "seal.pem", tmp_path / "seal.key"),)
+    for kind in ("pem", "key"):
+        shutil.copy(pki.directory / f"oct-seal.{kind}", tmp_path / f"seal.{kind}")
+    changed = bench.having(former_seals=former)
+    assert work(changed.resealing(store)) == len(said) == 3
+    assert work(changed.resealing(store)) == 0
+    assert {row["signer"] for row in rows(store)}.isdisjoint(old)
+    assert _alarms(store) == []
+    with pytest.raises(Refused, match="CMS-020"):  # nothing waits for the former key either
+        signed(bench, store, pki.certificate("oct-seal"), pki.key("oct-seal"))
+    bench.now += timedelta(days=140)  # the first certificate has ended
+    later.publish(bench.now, 30)
+    later.hand_list("boites", bench.now, 30, folder / "crl/boites.crl")
+    assert bench.returns(store) == said
+    store.close()
+
+
+def test_what_somebody_else_signed_is_not_signed_by_us(waiting: Bench, opened: Store) -> None:
+    opened.connection.execute("UPDATE mailbox SET signer = ? WHERE name = ?", ("9" * 64, NAMES[0]))
+    assert work(waiting.resealing(opened)) == 1
+    assert [text for text in _alarms(opened) if "signé par" in text]
+    assert rows(opened)[0]["name"] == NAMES[0] and not rows(opened)[0]["offered"]
+
+
+def _alarms(store: Store) -> list[str]:
+    return [row["text"] for row in store.connection.execute("SELECT text FROM alarms")]
 
 
 STEPS = {

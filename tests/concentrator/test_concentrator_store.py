@@ -21,6 +21,8 @@ COLUMNS = {
 PART = Copied("a" * 64, 10)
 KEY, NEXT = "c" * 64, "e" * 64
 """Two certificates of a box."""
+SIGNER, LATER = "1" * 64, "2" * 64
+"""Two certificates of ours."""
 
 
 @pytest.fixture
@@ -28,8 +30,12 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "concentrator.db")
 
 
-def a_return(name: str, sender: str = "BOX1", not_before: float = 0.0, recipient: str = KEY) -> Return:
-    return Return(sender, ReturnHeader("receipt", name, "f1", AT), Copied("b" * 64, 5), recipient, not_before)
+def a_return(
+    name: str, sender: str = "BOX1", not_before: float = 0.0, recipient: str = KEY, until: float = 0.0
+) -> Return:
+    return Return(
+        sender, ReturnHeader("receipt", name, "f1", AT), Copied("b" * 64, 5), recipient, SIGNER, until, not_before
+    )
 
 
 def a_verdict(digest: str | None = "d" * 64) -> Verdict:
@@ -190,7 +196,7 @@ def test_a_return_under_another_seal_is_another_transfer_of_the_same_name(store:
     assert first is not None and first["name"] == "r2"
     store.pulled(first["id"], 3, 3072, 3, 1024)
     for row in store.sealed_to("BOX1", KEY):
-        store.exchange(row["id"], Copied("f" * 64, 7), NEXT)
+        store.exchange(row["id"], Copied("f" * 64, 7), NEXT, SIGNER, 0.0)
     assert store.recipients() == [("BOX1", NEXT)]
     old, new = first, store.named("BOX1", "r2")
     assert new is not None and number_of(new) != number_of(old)
@@ -209,7 +215,27 @@ def test_what_was_delivered_meanwhile_stays_as_it_is(store: Store) -> None:
     fill(store, a_return("r1"))
     (row,) = store.sealed_to("BOX1", KEY)
     store.deliver(row["id"], AT)
-    store.exchange(row["id"], Copied("f" * 64, 7), NEXT)
+    store.exchange(row["id"], Copied("f" * 64, 7), NEXT, SIGNER, 0.0)
     kept = store.named("BOX1", "r1")
     assert kept is not None and (kept["id"], kept["file"], kept["delivered"]) == (row["id"], "b" * 64, AT)
     assert store.sealed_to("BOX1", KEY) == [] and store.recipients() == []
+
+
+def test_what_another_certificate_of_ours_signed_is_found_until_it_is_signed_again(store: Store) -> None:
+    fill(store, a_return("r1"), a_return("r2"), a_return("r3"))
+    store.connection.execute("UPDATE mailbox SET signer = '' WHERE name = 'r3'")
+    first, second = store.signed_before(LATER)
+    assert store.signed_before(SIGNER) == [], "nor what was made before signers were kept"
+    store.deliver(first["id"], AT)
+    store.exchange(second["id"], Copied("f" * 64, 7), KEY, LATER, 0.0)
+    assert store.signed_before(LATER) == []
+
+
+def test_what_was_signed_by_a_certificate_that_has_ended_is_handed_to_nobody(store: Store) -> None:
+    fill(store, a_return("r1", until=7.0), a_return("r2", until=9.0))
+    assert [row["name"] for row in store.undelivered("BOX1", 8.0, 9, [KEY])] == ["r2"]
+    first = store.offer("BOX1", 8.0, AT, [KEY])
+    assert first is not None and first["name"] == "r2"
+    (row,) = [one for one in store.signed_before(LATER) if one["name"] == "r1"]
+    store.exchange(row["id"], Copied("f" * 64, 7), KEY, LATER, 20.0)
+    assert [row["name"] for row in store.undelivered("BOX1", 10.0, 9, [KEY])] == ["r1"]

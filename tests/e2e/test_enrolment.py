@@ -106,13 +106,13 @@ def test_an_answer_that_is_lost_is_given_again(practice: Stage) -> None:
     pending = (practice.paths.keys / "enrolment/request.p7m").read_bytes()
     root = ssl.PEM_cert_to_DER_cert((practice.pki / "root.pem").read_text())
     place = Place("localhost", int((practice.oct / "enrolment-port").read_text()))
-    first, _ = post_request(place, root, pending)
+    first, _ = post_request(place, [root], pending)
     assert not (practice.paths.trust / "current").exists()
     practice.pull_card()
     done = practice.enrol(code="")
     assert done.returncode == 0, done.stderr
     assert "reprise" in done.stdout
-    assert certified(post_request(place, root, pending)[0]) == certified(first)
+    assert certified(post_request(place, [root], pending)[0]) == certified(first)
     assert len(listed(practice)) == 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from datetime import UTC, datetime, timedelta
 
+import line_certificates
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -125,6 +126,14 @@ def test_a_list_that_ended_gives_way_to_no_older_one(pki: Pki, revoked: bool) ->
 def test_every_level_below_the_root_needs_a_list(pki: Pki) -> None:
     for lists in ([], [root_list(pki)], [make_list(pki)], [b"junk"]):
         with pytest.raises(Deferred, match="CMS-037"):
+            check(pki, lists)
+
+
+def test_an_authority_that_is_revoked_is_refused_though_its_own_list_is_missing(pki: Pki) -> None:
+    """Whoever has its key would keep the list back."""
+    naming = line_certificates.make_list(pki, "root", NOW, revoked=[pki.certificate("chains/sante")])
+    for lists in ([naming], [naming, make_list(pki)], [naming, make_list(pki, end=NOW - GRACE - DAY)]):
+        with pytest.raises(Refused, match="CMS-036"):
             check(pki, lists)
 
 

@@ -16,7 +16,15 @@ from gateway.envelope.box_keys import BY_NAME
 from gateway.envelope.certificates import Use, check_path, load_certificates
 from gateway.envelope.issuing import Asked, Authority, issue
 from gateway.envelope.requests import new_key
-from gateway.envelope.succession import believed_roots, could_last_longer, known_chain, successor
+from gateway.envelope.succession import (
+    believed_roots,
+    below,
+    could_last_longer,
+    first_root,
+    known_chain,
+    shown_line,
+    successor,
+)
 from gateway.errors import Refused
 
 NOW = datetime.now(UTC)
@@ -43,6 +51,31 @@ def test_a_root_that_the_old_one_signed_is_believed_beside_it(later: LaterPki) -
     old, new = der(later, "root"), der(later, "root-2")
     assert believed_roots([old], [old, new], [link], NOW + YEAR) == (old, new)
     assert believed_roots([old, new], [new], [], NOW) == (old, new), "once believed it needs no link"
+
+
+def test_roots_that_followed_one_another_are_believed_in_their_order(later: LaterPki) -> None:
+    links = [of(later.root(f"root-{n}", before, NOW)) for n, before in ((2, "root"), (3, "root-2"), (4, "root-3"))]
+    first, *missed = (der(later, name) for name in ("root", "root-2", "root-3", "root-4"))
+    assert believed_roots([first], reversed(missed), links, NOW) == (first, *missed)
+    assert believed_roots([first], missed, [links[0], links[2]], NOW) == (first, missed[0]), "one link is missing"
+    assert believed_roots([first], missed[1:], links, NOW) == (first,), "so is the root between"
+
+
+def test_the_first_root_that_has_not_ended_is_the_one_to_know(later: LaterPki) -> None:
+    later.root("root-2", "root", NOW)
+    roots = [der(later, name) for name in ("root", "root-2")]
+    assert [first_root(roots, NOW + years * YEAR) for years in (0, 10, 16, 30)] == [*roots[:1] * 2, *roots[1:] * 2]
+
+
+def test_a_line_shows_where_it_leads_whichever_root_is_known(later: LaterPki) -> None:
+    own, first = of(later.folder / "oct-transport.pem"), der(later, "oct")
+    assert shown_line([own], [der(later, "sante"), first], [der(later, "root")]) == (own, first)
+    link = of(later.root("root-2", "root", NOW))
+    sector = of(later.sector("oct-2", "oct", "root-2", NOW))
+    later.again("oct-transport", "oct-2", NOW)
+    new, roots = of(later.folder / "oct-transport.pem"), [der(later, "root"), der(later, "root-2")]
+    assert shown_line([new, sector], [first, sector, link], roots) == (new, sector, link, roots[1])
+    assert below([first, sector, link, *roots], roots) == (first, sector)
 
 
 def test_nobody_else_vouches_for_a_root(later: LaterPki, pki: Pki) -> None:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import http.server
 import json
+import shutil
 import socket
 import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from development_pki import Pki
+from later_pki import LaterPki
 
 from gateway.errors import Deferred, Refused
 from gateway.formats.enrolment import fingerprint
 from gateway.process import https
-from gateway.process.https import Declined, Place, fetch_root, post_request, read_place
+from gateway.process.https import Declined, Place, fetch_roots, post_request, read_place
 
 GOOD = (200, b"an answer")
 
@@ -67,24 +70,49 @@ def served(
 
 def test_the_right_server_is_heard(pki: Pki, tmp_path: Path) -> None:
     with served(pki, tmp_path, GOOD) as place:
-        root = fetch_root(place, fingerprint(pki.root))
-        assert root == pki.root
-        assert post_request(place, root, b"request") == (b"an answer", pki.certificate("oct-transport"))
+        roots = fetch_roots(place, fingerprint(pki.root), datetime.now(UTC))
+        assert roots == (pki.root,)
+        assert post_request(place, roots, b"request") == (b"an answer", pki.certificate("oct-transport"))
+
+
+@pytest.mark.parametrize("vouched", [True, False])
+def test_a_server_below_the_root_that_followed_is_heard_where_the_typed_one_vouches_for_it(
+    pki: Pki, tmp_path: Path, vouched: bool
+) -> None:
+    later, now = LaterPki(shutil.copytree(pki.directory, tmp_path / "pki")), datetime.now(UTC)
+    link = later.root("root-2", "root", now).read_bytes()
+    sector = later.sector("oct-2", "oct", "root-2", now).read_bytes()
+    later.again("oct-transport", "oct-2", now)
+    line = later.folder / "oct-transport.pem"
+    own, root = line.read_bytes(), (later.folder / "root.pem").read_bytes()[len(_pem(pki.root)) :]
+    line.write_bytes(own + sector + root + (link if vouched else b""))
+    with served(Pki(later.folder), tmp_path, GOOD) as place:
+        roots = fetch_roots(place, fingerprint(pki.root), now)
+        assert (len(roots), roots[0]) == (1 + vouched, pki.root)
+        if vouched:
+            assert post_request(place, roots, b"request")[0] == b"an answer"
+        else:
+            with pytest.raises(Refused, match="ENR-052"):
+                post_request(place, roots, b"request")
+
+
+def _pem(certificate: bytes) -> bytes:
+    return ssl.DER_cert_to_PEM_cert(certificate).encode()
 
 
 def test_a_root_with_another_fingerprint_is_not_taken(pki: Pki, tmp_path: Path) -> None:
     with served(pki, tmp_path, GOOD) as place, pytest.raises(Refused, match="ENR-051"):
-        fetch_root(place, "0" * 64)
+        fetch_roots(place, "0" * 64, datetime.now(UTC))
 
 
 def test_a_server_under_another_root_is_refused(pki: Pki, tmp_path: Path) -> None:
     with served(pki, tmp_path, GOOD) as place, pytest.raises(Refused, match="ENR-052"):
-        post_request(place, pki.certificate("zoo/foreign-root"), b"request")
+        post_request(place, [pki.certificate("zoo/foreign-root")], b"request")
 
 
 def test_a_server_of_another_name_is_refused(pki: Pki, tmp_path: Path) -> None:
     with served(pki, tmp_path, GOOD, "box-transport") as place, pytest.raises(Refused, match="ENR-052"):
-        post_request(place, pki.root, b"request")
+        post_request(place, [pki.root], b"request")
 
 
 def test_a_server_that_says_nothing_costs_a_bounded_time(pki: Pki) -> None:
@@ -96,14 +124,14 @@ def https_quickly(place: Place, pki: Pki) -> None:
     """With little patience."""
     before, https.PATIENCE_S = https.PATIENCE_S, 0.3
     try:
-        post_request(place, pki.root, b"request")
+        post_request(place, [pki.root], b"request")
     finally:
         https.PATIENCE_S = before
 
 
 def test_tls_1_2_is_not_spoken(pki: Pki, tmp_path: Path) -> None:
     with served(pki, tmp_path, GOOD, old=True) as place, pytest.raises(Deferred, match="ENR-053"):
-        post_request(place, pki.root, b"request")
+        post_request(place, [pki.root], b"request")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +154,7 @@ def test_other_answers(
 ) -> None:
     monkeypatch.setattr(https, "ANSWER_LIMIT", 1 << 12)
     with served(pki, tmp_path, answer) as place, pytest.raises(kind, match=code) as trouble:
-        post_request(place, pki.root, b"request")
+        post_request(place, [pki.root], b"request")
     assert "\x1b" not in str(trouble.value)
 
 
@@ -137,7 +165,7 @@ def test_an_answer_that_breaks_off_is_none(pki: Pki, tmp_path: Path) -> None:
 
 def test_nobody_there() -> None:
     with pytest.raises(Deferred, match="ENR-053"):
-        fetch_root(Place("127.0.0.1", 1), "")
+        fetch_roots(Place("127.0.0.1", 1), "", datetime.now(UTC))
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,8 @@ class Succession(KeyBench):
         shutil.copy(self.later.folder / "crl/all.pem", self.stage.paths.trust / "crl/day.crl")
         self.later.hand_list("boites", self.now, 45, self.stage.paths.trust / "crl/boites.crl")
 
-    def bring(self, announcement: Announcement, signer: str = "oct-sign") -> None:
-        """It comes as a return, and the keeper takes its turn."""
+    def bring(self, announcement: Announcement, signer: str = "oct-sign", chain: tuple[bytes, ...] = ()) -> None:
+        """It comes as a return, with ``chain``, and the keeper takes its turn."""
         content = pack("trust", f"trust_{announcement.at}_{signer}", "", iso(self.now), announcement.to_bytes())
         certificate, key = (
             self.der(signer),
@@ -56,8 +56,8 @@ class Succession(KeyBench):
         )
         made = sign_with_key(hashlib.sha256(content).digest(), self.now, certificate, key)  # type: ignore[arg-type]
         out = io.BytesIO()
-        sealer = Sealer(out, [self.in_force("box-seal")], signed_size(len(content), made, ()))
-        write_signed(io.BytesIO(content), len(content), sealer, made, ())
+        sealer = Sealer(out, [self.in_force("box-seal")], signed_size(len(content), made, chain))
+        write_signed(io.BytesIO(content), len(content), sealer, made, chain)
         sealer.close()
         self.desk.arrived.put(f"return.{hashlib.sha256(out.getvalue()).hexdigest()}", out.getvalue())
         asyncio.run(take_arrived(self.desk))
@@ -202,6 +202,35 @@ def test_a_return_of_the_octs_next_certificate_is_believed_for_its_name(bench: S
     bench.bring(bench.announcement(at=timedelta(seconds=1)), signer="oct-transport")
     (row,) = bench.desk.book.connection.execute("SELECT name FROM returns WHERE kind = 'unread'").fetchall()
     assert row["name"] == "RET-003"
+
+
+def test_a_return_teaches_the_authority_that_it_stands_below(bench: Succession) -> None:
+    """A box that was away hears of it by the very announcement that is signed below it; it waits for its list."""
+    bench.pass_(LATER)
+    below = bench.later.sector("oct-2", "oct", "root", bench.now)
+    for name in ("oct-seal", "oct-sign"):
+        bench.later.again(name, "oct-2", bench.now)
+    bench.bring(bench.announcement(below), chain=(bench.der("chains/oct-2"),))
+    assert bench.der("chains/oct-2") in bench.trusts("chain")
+    assert (bench.condition("returns")["code"], len(bench.desk.arrived.names())) == ("CMS-037", 1)
+    bench.pass_(timedelta(hours=1))
+    bench.desk.put_off.clear()
+    asyncio.run(take_arrived(bench.desk))
+    bench.part.look()
+    assert (bench.condition("returns")["code"], bench.desk.arrived.names()) == ("", [])
+    assert bench.in_force("oct-sign") == bench.der("oct-sign")
+
+
+def test_a_return_that_is_signed_again_is_the_same_return(bench: Succession) -> None:
+    """It was taken, and the OCT never heard so; when the box is back, another certificate has signed it."""
+    bench.pass_(LATER)
+    told = bench.announcement()
+    bench.bring(told)
+    for name in ("oct-seal", "oct-sign"):
+        bench.later.again(name, "oct", bench.now)
+    bench.bring(told)
+    assert bench.desk.book.connection.execute("SELECT count(*) FROM returns").fetchone()[0] == 1
+    assert bench.desk.arrived.names() == []
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,10 @@ class Machine:
         return self.root.with_name("upper")
 
     def install(self) -> None:
-        """The gateway's units, as systemd/README.md installs them, and nothing else."""
+        """The gateway's units, as systemd/README.md installs them, and nothing else; RuntimeError, and nothing is
+        touched, in a root that is no overlay of its own: it may be this very machine's."""
+        if not _is_overlay(self.root, self.written):
+            raise RuntimeError(f"{self.root} is not an overlay that writes to {self.written}")
         shutil.rmtree(self.units)
         self.units.mkdir()
         for file in SYSTEMD.iterdir():
@@ -81,6 +84,14 @@ class Machine:
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 timeout=deadline_s, preexec_fn=enter,
             )  # fmt: skip
+
+
+def _is_overlay(root: Path, upper: Path) -> bool:
+    """Whether what is mounted last at ``root`` is an overlay whose changes go to ``upper`` (proc(5), mountinfo)."""
+    lines = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    here = [line for line in lines if line[4] == str(root.resolve())]
+    kind, _, options = here[-1][here[-1].index("-") + 1 :] if here else ("", "", "")
+    return kind == "overlay" and f"upperdir={upper.resolve()}" in options.split(",")
 
 
 @contextmanager

@@ -16,13 +16,16 @@ from ssl import SSLContext
 
 from gateway.book.doors import blocks
 from gateway.config import Paths
-from gateway.errors import Scope, Trouble
+from gateway.envelope import algorithms
+from gateway.envelope.box_keys import LINE
+from gateway.errors import Deferred, Scope, Trouble
 from gateway.link import tls
 from gateway.link.client import Connection, Outcome, Partner, RestartRefused
 from gateway.link.flow import Aged
 from gateway.link.partners import Addresses, connect_any
 from gateway.pesit.transfer import Identity, SyncPoint
-from gateway.process.keyring import key_file, password_file
+from gateway.process.keyring import key_file, password_file, read_certificate
+from gateway.services.forward.authorities import Authorities
 from gateway.services.forward.dock import Dock
 from gateway.services.forward.lists import Lists
 from gateway.services.forward.peer import Peer
@@ -31,6 +34,9 @@ from gateway.services.forward.settings import ForwardSettings
 from gateway.services.forward.transfers import Fetching, Pull, Write
 
 RETURNS = "RETOURS"
+
+ENDED, HUNG_UP = "KEY-CERT-0", ("PES-CUT", "PES-TLS")
+"""Our own certificate has ended; how a line fails by that, in TLS 1.3 and 1.2."""
 
 
 class ByPesit:
@@ -42,6 +48,7 @@ class ByPesit:
         self._paths = paths
         self._addresses = Addresses(settings.every_address)
         self._peer, self._lists = Peer(paths), Lists(dock, paths, settings)
+        self._authorities = Authorities(dock, settings, self._addresses)
         self.read_keys()
         self._last_pull = -math.inf
         self._aside: dict[str, float] = {}
@@ -56,6 +63,7 @@ class ByPesit:
             sync_kb=settings.sync_kb, window=settings.window, server_name=settings.server_name,
         )  # fmt: skip
         self._tls = client_context(self._paths, settings) if settings.tls else None
+        self._until = _end_of_line(self._paths) if settings.tls else datetime.max.replace(tzinfo=UTC)
 
     def due(self) -> bool:
         """Something is to be done, and may be tried now."""
@@ -65,12 +73,28 @@ class ByPesit:
     async def turn(self) -> None:
         """Everything that is due, on one connection: what was half done first."""
         with self.route.attempt(), suppress(Aged):  # the next turn has another connection
-            async with connect_any(self._partner, self._addresses, self._tls, inspect=self._peer.inspect) as connection:
-                if self._lists.due() or self._peer.doubt:
-                    await self._lists.fetch(connection)
-                if self._peer.doubt:
-                    raise self._peer.doubt
-                await self._carry(connection)
+            try:
+                await self._talk()
+            except Trouble as trouble:
+                if self._tls:
+                    await self._authorities.look(trouble)
+                    self._say_ended(trouble)
+                raise
+
+    def _say_ended(self, trouble: Trouble) -> None:
+        """Deferred KEY-CERT-0 (scope route) where our own certificate has ended: the other side hangs up on it without
+        a word."""
+        if trouble.code in HUNG_UP and datetime.now(UTC) > self._until:
+            text = f"Le certificat de ligne de la passerelle a expiré le {self._until:%d/%m/%Y}, on ne l'y admet plus"
+            raise Deferred(ENDED, text, Scope.ROUTE) from trouble
+
+    async def _talk(self) -> None:
+        async with connect_any(self._partner, self._addresses, self._tls, inspect=self._peer.inspect) as connection:
+            if self._lists.due() or self._peer.doubt:
+                await self._lists.fetch(connection)
+            if self._peer.doubt:
+                raise self._peer.doubt
+            await self._carry(connection)
 
     async def _carry(self, connection: Connection) -> None:
         await self._settle_pulls(connection)
@@ -170,6 +194,11 @@ class ByPesit:
             arriving.finish()
         await connection.message(pull.identity.answering(), pull.identity.label)
         self._dock.transfers.end_pull(pull)
+
+
+def _end_of_line(paths: Paths) -> datetime:
+    """When our certificate of the line ends."""
+    return algorithms.read_certificate(read_certificate(paths.trust / f"{LINE}.pem"), Scope.BOX).not_valid_after_utc
 
 
 def client_context(paths: Paths, settings: ForwardSettings) -> SSLContext:

@@ -24,6 +24,9 @@ from gateway.process.release import RELEASED
 TOLERANCE = timedelta(minutes=15)
 """How far behind a moment that others signed our clock may be."""
 
+AHEAD = "CLK-003"
+"""The doubt of a clock that is ahead, or of a box that was away for long."""
+
 _WITNESS, _OWN = "witness", "own"
 _ADVICE = "Mettez-la à l'heure, ou branchez la passerelle à Internet : d'ici là rien n'est signé ni vérifié."
 
@@ -50,7 +53,7 @@ def doubt(now: datetime, known: Known, back: timedelta, ahead: timedelta) -> Def
         return Deferred("CLK-002", f"L'horloge de la passerelle {text}", Scope.BOX)
     if now > known.witness + ahead:
         text = f"avance, ou rien n'est plus venu depuis {_words(known.witness)} ({known.what}). {_ADVICE}"
-        return Deferred("CLK-003", f"L'horloge de la passerelle {text}", Scope.BOX)
+        return Deferred(AHEAD, f"L'horloge de la passerelle {text}", Scope.BOX)
     return None
 
 

@@ -29,8 +29,9 @@ from gateway.fichier import State
 from gateway.follow.headline import advice
 from gateway.formats.mandates import RULES, Absence, Card, Emitter, Mandate, Practitioner, Register
 from gateway.process.runtime import Runtime
-from gateway.services.keeper.clock import Watch
+from gateway.services.keeper.clock import AHEAD, Watch
 from gateway.services.keeper.declared import stored
+from gateway.services.keeper.ending import ended_words
 from gateway.services.keeper.keys import Keys, Trust, read_keys, read_trust
 from gateway.services.keeper.limits import RetentionSettings, RevealSettings
 from gateway.services.keeper.persons import Persons
@@ -244,7 +245,10 @@ class Desk:
     def clock_holds(self) -> bool:
         """Whether the clock may decide anything now; it is said when not, and nothing waits for what it then showed."""
         wrong = self.watch.doubt()
-        self.condition(Scope.BOX, "clock", wrong.code if wrong else "", self.watch.words())
+        if_right = ended_words(self.paths, self.book.clock()) if wrong and wrong.code == AHEAD else ""
+        self.condition(Scope.BOX, "clock", wrong.code if wrong else "", self.watch.words() + if_right)
+        if wrong is None:
+            self.board.vouch(self.book.clock().timestamp())
         if self.watch.recovered():
             latest = self.book.clock().timestamp() + self.settings.retry_max_s
             with self.commit():

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 from gateway.book.doors import Door
 from gateway.book.moves import iso
-from gateway.envelope.algorithms import public_key, read_certificate
+from gateway.envelope.algorithms import public_key
 from gateway.envelope.box_keys import BY_NAME, KEYS, PRACTICE
 from gateway.envelope.names import common_name
 from gateway.envelope.requests import mark, read_request
@@ -39,6 +39,7 @@ from gateway.process.identity import Identity
 from gateway.process.renewal import OwnKeys, ends_soon
 from gateway.services.keeper import generations, succession
 from gateway.services.keeper.desk import Desk
+from gateway.services.keeper.ending import ENROL, first_end
 from gateway.services.keeper.signers import state_end
 
 ALONE_AFTER = timedelta(days=7)
@@ -243,13 +244,6 @@ def _settle(desk: Desk, request: str, fact: dict[str, object]) -> None:
 
 def state_ends(desk: Desk) -> None:
     """The rung of the ladder: which certificate of the box ends first."""
-    placed = [row.name for row in KEYS if (desk.paths.trust / f"{row.name}.pem").exists()]
-    ends = {name: _end(desk, name) for name in placed}
-    name, until = min(ends.items(), key=lambda each: each[1])
+    name, until = first_end(desk.paths)
     said = f"Le certificat « {name} » de la passerelle"
-    state_end(desk, Scope.BOX, "certificates", "KEY-CERT", until, said, " ; elle le renouvelle d'elle-même")
-
-
-def _end(desk: Desk, name: str) -> str:
-    end: datetime = read_certificate(_current(desk, name), Scope.BOX).not_valid_after_utc
-    return end.astimezone(UTC).date().isoformat()
+    state_end(desk, Scope.BOX, "certificates", "KEY-CERT", until, said, " ; elle le renouvelle d'elle-même", ENROL)

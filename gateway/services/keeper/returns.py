@@ -2,9 +2,10 @@
 
 A return is opened, its signature and path are checked, and it is recorded with what it says (receipt → the
 fichier moves, ARL → its lot, RSP → its factures) in one transaction; its body is sealed again, for box-delivery and
-the practice's recovery key only, and handed out unchanged.  A return is the same return under another seal: the OCT
-seals what waits for a box again when that box gets new keys.  A return that cannot be read is kept and shown, never
-dropped; one that cannot be checked now (a list is stale, the clock is not plausible) stays at the door until it can.
+the practice's recovery key only, and handed out unchanged.  A return is the same return under another seal and another
+signature: the OCT makes what waits for a box again when that box, or the OCT itself, gets new keys.  A return that
+cannot be read is kept and shown, never dropped; one that cannot be checked now (a list is stale, the clock is not
+plausible) stays at the door until it can.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from gateway.services.keeper.lists import take_lists
 from gateway.services.keeper.renewals import keep_answer, take_entry
 from gateway.services.keeper.stamping import NAME as STAMP
 from gateway.services.keeper.stamping import Stamping
-from gateway.services.keeper.succession import keep_announcement
+from gateway.services.keeper.succession import keep_announcement, take_shown
 
 ROUTES = ("oct", "reserve")
 """The ways to the OCT of which forward tells."""
@@ -61,8 +62,8 @@ LATER_S = 30.0
 """Between two looks at a return that cannot be checked now."""
 
 INSERT = (
-    "INSERT INTO returns (id, kind, name, about, at, arrived, delivery, size, signed)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO returns (id, kind, name, about, at, arrived, delivery, size, signed, content)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -115,7 +116,7 @@ async def _take_return(desk: Desk, name: str) -> None:
         return
     try:
         told, signed, path = open_return(desk, part)
-        if _known(desk, signed):
+        if _known(desk, signed, told):
             desk.parts.destroy([part.digest])
             return
         news = await _read_news(told)
@@ -166,6 +167,14 @@ async def _take_renewal_sent(desk: Desk, name: str) -> None:
     """``begun.cles-…``, ``sent.cles-…``: a request for certificates is on its way; only its answer counts."""
 
 
+async def _take_shown(desk: Desk, name: str) -> None:
+    """``authorities.<SHA-256>``: what the line shows above a certificate that leads to nobody that we know."""
+    shown: list[bytes] = []
+    with suppress(Refused):  # of strangers: none of what cannot be read is any
+        shown = certificates.load_certificates(read_entry(desk.arrived, name))
+    take_shown(desk, shown)
+
+
 _FORMS = (
     (re.compile(r"begun\.[0-9a-f]{32}\.\d{1,6}\.\d{1,6}"), _take_begun),
     (re.compile(r"sent\.[0-9a-f]{32}\.\d{1,6}\.\d{1,6}"), _take_sent),
@@ -173,6 +182,7 @@ _FORMS = (
     (re.compile(r"return\.[0-9a-f]{64}"), _take_return),
     (re.compile(r"stamp\.[0-9a-f]{64}"), _take_stamp),
     (re.compile(r"lists\.[0-9a-f]{64}"), take_lists),
+    (re.compile(r"authorities\.[0-9a-f]{64}"), _take_shown),
     (re.compile(r"renewal\.[a-z-]{1,20}\.[0-9a-f]{16}"), _take_key_request),
     (re.compile(rf"(begun|sent)\.{RENEWAL}[0-9a-f]{{32}}\.1\.\d{{1,6}}"), _take_renewal_sent),
 )
@@ -198,18 +208,24 @@ def open_return(desk: Desk, part: Copied) -> tuple[ReturnFile, bytes, certificat
     with desk.parts.open(part.digest) as source:
         kept = _Kept(desk.keys.open(source))
         signed = read_signed(kept, content, RETURN_LIMIT)
+    take_shown(desk, signed.chain)
     path = desk.trust.check_oct(signed.signature.certificate, signed.chain, desk.book.clock())
     return unpack(content.getvalue()), bytes(kept.whole), path
 
 
 def _seal_for_practice(desk: Desk, told: ReturnFile, out: Writable) -> None:
-    whole = pack(told.header.kind, told.header.name, told.header.about, told.header.at, told.body)
+    whole = _whole(told)
     seal(io.BytesIO(whole), len(whole), out, [desk.trust.delivery, desk.trust.recovery])
 
 
-def _known(desk: Desk, signed: bytes) -> bool:
-    digest = hashlib.sha256(signed).hexdigest()
-    return bool(desk.book.connection.execute("SELECT 1 FROM returns WHERE signed = ?", (digest,)).fetchone())
+def _whole(told: ReturnFile) -> bytes:
+    return pack(told.header.kind, told.header.name, told.header.about, told.header.at, told.body)
+
+
+def _known(desk: Desk, signed: bytes, told: ReturnFile) -> bool:
+    digests = [hashlib.sha256(one).hexdigest() for one in (signed, _whole(told))]
+    query = "SELECT 1 FROM returns WHERE signed = ? OR content = ?"
+    return bool(desk.book.connection.execute(query, digests).fetchone())
 
 
 def _record(desk: Desk, part: Copied, told: ReturnFile, signed: bytes, delivery: str, more: dict[str, Any]) -> None:
@@ -217,7 +233,7 @@ def _record(desk: Desk, part: Copied, told: ReturnFile, signed: bytes, delivery:
     desk.book.connection.execute(
         INSERT,
         (part.digest, head.kind, name_without_nir(head.name), head.about or "", head.at, iso(desk.book.clock()),
-         delivery, len(told.body), hashlib.sha256(signed).hexdigest()),
+         delivery, len(told.body), hashlib.sha256(signed).hexdigest(), hashlib.sha256(_whole(told)).hexdigest()),
     )  # fmt: skip
     desk.book.record(head.about or "", {"verb": "return", "kind": head.kind, "part": part.digest, **more})
 
@@ -227,7 +243,7 @@ def _keep_unread(desk: Desk, part: Copied, trouble: Refused) -> None:
     with desk.commit():
         desk.book.connection.execute(
             INSERT,
-            (part.digest, "unread", trouble.code, "", "", iso(desk.book.clock()), "", part.size, ""),
+            (part.digest, "unread", trouble.code, "", "", iso(desk.book.clock()), "", part.size, "", ""),
         )
         desk.book.record("", {"verb": "return", "kind": "unread", "part": part.digest, "code": trouble.code})
         desk.book.state_condition(

@@ -105,15 +105,17 @@ def state_ends(desk: Desk, cards: Iterable[dict[str, Any]]) -> None:
     state_end(desk, Scope.CARD, "certificate", "MND-CERT", until, said)
 
 
-def state_end(desk: Desk, scope: Scope, name: str, code: str, until: str, said: str, after: str = "") -> None:
+def state_end(
+    desk: Desk, scope: Scope, name: str, code: str, until: str, said: str, after: str = "", over: str = ""
+) -> None:
     """State the condition ``name`` of a certificate that ends on the day ``until``: well, near its end by one of
-    ``STEPS``, or past it.  ``said`` begins the sentence, ``after`` ends it while there is time."""
+    ``STEPS``, or past it.  ``said`` begins the sentence, ``after`` ends it while there is time, ``over`` then."""
     left = (date.fromisoformat(until) - date.fromisoformat(mandates.today(desk))).days
     step = next((days for days in STEPS if left <= days), None)
     if step is None:
         desk.condition(scope, name, "", "")
     elif left < 0:
-        desk.condition(scope, name, f"{code}-0", f"{said} a expiré le {day_words(until)}.")
+        desk.condition(scope, name, f"{code}-0", f"{said} a expiré le {day_words(until)}{over}.")
     else:
         text = f"{said} expire le {day_words(until)}, dans {plural(left, 'jour')}{after}."
         desk.condition(scope, name, f"{code}-{step}", text)

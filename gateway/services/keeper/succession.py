@@ -11,6 +11,8 @@ What ends, and has no successor here, is said on the ladder at ``STEPS``.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC
 
 from gateway.book.moves import iso
@@ -50,7 +52,8 @@ def follow(desk: Desk, *, again: bool = False) -> None:
         return
     told = Announcement.from_bytes(row["content"])
     try:
-        _put_in_force(desk, _authorities(desk, told))
+        chain = [from_base64(one) for one in told.chain]
+        _learn(desk, map(from_base64, told.roots), chain, chain)
         _put_in_force(desk, _certificates(desk, told))
     except Deferred as trouble:
         text = f"Les nouveaux certificats du concentrateur attendent : {trouble.text}"
@@ -67,13 +70,31 @@ def follow(desk: Desk, *, again: bool = False) -> None:
         state_ends(desk)
 
 
-def _authorities(desk: Desk, told: Announcement) -> dict[str, bytes]:
-    """The files of roots and intermediates, where they change."""
-    now, links = desk.book.clock(), [from_base64(one) for one in told.chain]
-    roots = believed_roots(desk.trust.roots, map(from_base64, told.roots), links, now)
-    chain = known_chain(desk.trust.chain, links, roots, now)
-    changed = {ROOTS: pem(*roots)} if roots != desk.trust.roots else {}
-    return changed | ({CHAIN: pem(*chain)} if chain != desk.trust.chain else {})
+def take_shown(desk: Desk, shown: Iterable[bytes]) -> None:
+    """Put in force what follows our authorities among certificates (DER) that came with something, whoever brought
+    them: each proves itself, or is nothing.  A clock that is behind what others vouch for tells nothing of them."""
+    before, known = keyring.generation(desk.paths), (*desk.trust.roots, *desk.trust.chain)
+    new = [one for one in shown if one not in known and _readable(one)]
+    if before and new and desk.book.clock() >= desk.watch.known.witness:
+        _learn(desk, new, new, [one for one in new if any(successor(old, [one]) for old in desk.trust.chain)])
+    if (now := keyring.generation(desk.paths)) != before:
+        with desk.commit():
+            desk.book.record("", {"verb": "learn authorities", "generation": now})
+
+
+def _readable(certificate: bytes) -> bool:
+    with suppress(Refused):
+        return bool(read_certificate(certificate, Scope.ROUTE))
+    return False
+
+
+def _learn(desk: Desk, roots: Iterable[bytes], links: Iterable[bytes], chain: Iterable[bytes]) -> None:
+    """Put in force the roots and intermediates that are new and prove themselves."""
+    now = desk.book.clock()
+    believed = believed_roots(desk.trust.roots, roots, links, now)
+    known = known_chain(desk.trust.chain, chain, believed, now)
+    changed = {ROOTS: pem(*believed)} if believed != desk.trust.roots else {}
+    _put_in_force(desk, changed | ({CHAIN: pem(*known)} if known != desk.trust.chain else {}))
 
 
 def _certificates(desk: Desk, told: Announcement) -> dict[str, bytes]:
