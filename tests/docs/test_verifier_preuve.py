@@ -250,7 +250,8 @@ def test_without_words_it_tells_how_it_is_used(tmp_path: Path) -> None:
 
 def test_who_stops_it_is_told_nothing_of_the_evidence(bench: EvidenceBench, tmp_path: Path) -> None:
     os.mkfifo(lay_out(tmp_path / "p", {}) / "pipe")
-    running = subprocess.Popen(["/usr/bin/python3", "-I", CHECKER, tmp_path / "p", bench.root], stderr=subprocess.PIPE)
+    command = ["env", "--default-signal=INT", "/usr/bin/python3", "-I", CHECKER, tmp_path / "p", bench.root]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE)
     with (tmp_path / "p/pipe").open("wb"):  # it reads
         running.send_signal(signal.SIGINT)
         _, said = running.communicate(timeout=60)
