@@ -21,7 +21,7 @@ Files = dict[str, bytes]
 
 @pytest.fixture
 def opened(functions: dict[str, Any], bench: EvidenceBench, files: Files) -> Iterator[Any]:
-    """What the checker finds in a piece of a changed evidence: who, which attributes and content, by which names; None: refused."""
+    """What the checker finds in a piece of a changed evidence: who, which attributes, content, names; None: refused."""
     original = bench.content("a.b2")
 
     def found(name: str, changes: Files) -> tuple[bytes, dict[str, Any], bytes, tuple[str, str]] | None:
