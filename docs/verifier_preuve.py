@@ -51,25 +51,25 @@ def holds(key, message, signature):  # cette clé RSA a-t-elle signé ? SHA-256,
     return 2**2047 < n > s and e > 2 and len(signature) == size and (block == simple or (block[0] < 128 and pss))
 
 
-class Certificate:  # les dates se comparent telles quelles : UTCTime (0x17) jusqu'à 2049, GeneralizedTime (0x18) après
+class Certificate:
     def __init__(self, data):
         _, self.serial, _, self.issuer, self.dates, self.subject, self.key, *_, extra = der(data, 0, 0)
         extensions = [der(one[1]) for one in der(extra[1], 0)]
         self.data, self.known = data, {one[0][1].hex(): one[-1][1] for one in extensions}
         self.odd = {one[0][1].hex() for one in extensions if one[1][0] == 1} - {USAGE, BASIC, EXTENDED}  # critiques
-        names = [der(one[1]) for many in der(self.subject[1]) for one in der(many[1])]
-        self.name = " + ".join(str(name[1], errors="replace") for kind, name, *_ in names if kind[1] == b"\x55\4\3")
+        names = [der(one[1]) for many in der(self.subject[1]) for one in der(many[1]) if one[1][:5] == b"\6\3\x55\4\3"]
+        self.name = " + ".join(str(one[1][1], errors="backslashreplace") for one in names) or self.serial[1].hex()
 
     def made(self, data, issuer):  # ai-je signé ce certificat, ou cette liste ?
         return issuer == self.subject and holds(self.key, der(data, 0)[0][2], der(data, 0)[2][1][1:])
 
     def lists(self, data, serial, at):  # ce numéro est-il sur cette liste ? None, si elle n'est pas de moi, et d'alors
         _, _, issuer, since, until, *listed, extensions = der(data, 0, 0)
-        then = since <= at <= until < (0x19,) and all(der(one[1])[1][0] != 1 for one in der(extensions[1], 0))
+        then = since <= at <= until < (0x18,) and all(der(one[1])[1][0] != 1 for one in der(extensions[1], 0))
         return serial in (der(x[1])[0] for b in listed for x in der(b[1])) if then and self.made(data, issuer) else None
 
 
-def opened(name, use, at=None, contents=()):  # une pièce signée : son certificat, ses attributs signés, son contenu
+def opened(name, use, at=None, contents=()):  # une pièce : son certificat, ce qui est signé, ce qui la nomme
     looked_at.append(name)
     _, _, held, *_, signers = der(files[name + ".cms"], 0, 1, 0)
     (kind, *inside), (signer,) = der(held[1]), der(signers[1])
@@ -84,19 +84,20 @@ def opened(name, use, at=None, contents=()):  # une pièce signée : son certifi
         (mask, bits, where, what), usage = USES[role], one.known.get(USAGE, bytes(4))[3]
         fit = usage & mask == bits and what in one.known.get(where, b"") and what in above.known.get(EXTENDED, what)
         check(f"« {one.name} » fait pour « {role} »", fit and not one.odd)
-        check(f"« {one.name} » en cours de validité", der(one.dates[1])[0] <= at <= der(one.dates[1])[1])
+        # UTCTime n'écrit pas le siècle, GeneralizedTime l'écrit : on compare ce qu'ils ont tous deux, 13 caractères
+        check(f"« {one.name} » valable alors", der(one.dates[1])[0][1][-13:] <= at[1] <= der(one.dates[1])[1][1][-13:])
         check(f"« {one.name} » non révoqué", {above.lists(crl, one.serial, at) for crl in ders[3:]} - {None} == {False})
     check("signature", holds(leaf.key, b"\x31" + covered[0][2][1:] if covered else contents[0], signature[1]))
     if covered:
         check("attributs signés, chacun une fois", len(said) == len(pairs) and said[TYPE] == kind)
         check("signé avec ce certificat", der(said[NAMED][1], 0, 0)[0][1] == sha256(leaf.data).digest())
         check(f"contenus signés : {len(contents)}", {sha256(one).digest() for one in contents} <= {said[DIGEST][1]})
-    return leaf, said, b"".join(contents[:1])
+    return leaf, said, b"".join(contents[:1]), (sha256(leaf.data).hexdigest(), sha256(signature[1]).hexdigest())
 
 
 def climbs(leaf, place, size, steps):  # la racine où ce chemin mène, dans un arbre de cette taille (RFC 9162 §2.1.3)
-    if size < 2 or not steps:
-        return leaf if (place, size, steps) == (0, 1, []) else bytes(32)
+    if size < 2 or not steps:  # un chemin faux mène ailleurs, d'une façon que nul n'a pu prévoir dans une racine
+        return leaf if (place, size, steps) == (0, 1, []) else sha256(leaf).digest()
     left, step = 1 << (size - 1).bit_length() - 1, bytes.fromhex(steps[-1])  # les feuilles du sous-arbre de gauche
     below = climbs(leaf, *((place, left) if place < left else (place - left, size - left)), steps[:-1])
     return sha256(b"\1" + (below + step if place < left else step + below)).digest()
@@ -105,19 +106,19 @@ def climbs(leaf, place, size, steps):  # la racine où ce chemin mène, dans un 
 sys.excepthook = lambda kind, *_: check("complet et lisible", False) if issubclass(kind, Exception) else sys.exit(70)
 folder, root, *original = sys.argv[1:] if len(sys.argv) > 2 else sys.exit(__doc__)
 files = {one.name: one.read_bytes() for one in Path(folder).iterdir()}
-card, said, _ = opened("signature", "signer", None, [Path(one).read_bytes() for one in original])
+card, said, _, (mine, value) = opened("signature", "signer", None, [Path(one).read_bytes() for one in original])
 _, fichier, count, total, rule, _, challenge = (one[1] for one in der(said[ARC + "0101"][1]))  # SigningContext
 fichier, digest, cents = fichier.decode(), said[DIGEST][1].hex(), number(total, signed=True)
 check(f"signé le {said[TIME][1].decode()} : {number(count)} facture(s), {cents / 100:.2f} €, règle « {rule.decode()} »")
-point, (auth, _, message) = json.loads(opened("journal", "journal")[2]), opened("presence", "présence", said[TIME])
-check("la même carte était là", (auth.name, message[:-32]) == (card.name, PRESENT + point["box"].encode() + challenge))
-head, pieces, named, place, last = {"size": 0}, {}, {}, -1, ()
+point, (auth, _, message, _) = json.loads(opened("journal", "journal")[2]), opened("presence", "présence", said[TIME])
+check("carte du même titulaire", (auth.name, message[:-32]) == (card.name, PRESENT + point["box"].encode() + challenge))
+KINDS, head, pieces, named, place, last = {"receipt": "recu", "arl": "arl"}, {"size": 0}, {}, {}, -1, {}
 for name in sorted({one.rpartition(".")[0] for one in files if one.startswith(("recu-", "arl-"))}):
     header, told = map(json.loads, opened(name, "OCT")[2].split(b"\n", 1))
     known = (digest,) if told["verdict"] == "integrated" else (digest, None)  # de ce qui ne s'ouvre pas, rien n'est lu
     check(f"dit « {told['verdict']} » de ce fichier", told["fichier"] == fichier and told.get("digest") in known)
-    head = max(head, told.get("journal_head") or head, key=lambda one: one["size"])
-    pieces[sha256(files[name + ".cms"]).hexdigest()] = header["kind"]
+    head = max(head, (header["kind"] == "receipt" and told.get("journal_head")) or head, key=lambda one: one["size"])
+    pieces[sha256(files[name + ".cms"]).hexdigest()] = (name.partition("-")[0], header["kind"])
 looked_at.append("journal.json")
 for row in json.loads(files["journal.json"]):
     what, made = json.loads(row["text"]), sha256(bytes.fromhex(row["previous"]) + row["text"].encode()).digest()
@@ -126,7 +127,7 @@ for row in json.loads(files["journal.json"]):
     check(f"{what['at']} {what['verb']}", inside and (what["fichier"], point["chain"]) == (fichier, "evidence"))
     if place < head["size"]:
         check("… contresigné par l'OCT", climbs(leaf, place, head["size"], row["head"]).hex() == head["root"])
-    named |= {what["piece"]: what["kind"]} if what.get("kind") in ("receipt", "arl") and "piece" in what else {}
-    last = (what["verb"], what["certificate"]) if what["verb"] in ("sign", "retract") else last
+    named |= {what["piece"]: (KINDS.get(what["kind"]), what["kind"])} if "piece" in what else {}
+    last = what if what["verb"] in ("sign", "retract") else last
 check("chaque reçu, chaque ARL qu'il nomme est là, et nul autre", pieces == named)
-check("cette carte a signé, en dernier", last == ("sign", sha256(card.data).hexdigest()))
+check("dernière signature", (last["verb"], last["certificate"], last["signature"]) == ("sign", mine, value))

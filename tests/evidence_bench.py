@@ -246,6 +246,15 @@ def forged(
     return {f"{name}.cms": out.getvalue(), f"{name}.pem": pem_of(certificate, above, pki.root)}
 
 
+def signed_by(bench: EvidenceBench, like: bytes, content: bytes, name: str, authority: str) -> bytes:
+    """A content signed at the moment of another."""
+    at, out = read_attributes(b"\x31" + attributes_of(like)[1:]).at, io.BytesIO()
+    digest = hashlib.sha256(content).digest()
+    made = sign_with_key(digest, at, bench.pki.certificate(name), bench.pki.key(name))
+    write_signed(io.BytesIO(content), len(content), out, made, [bench.pki.certificate(authority)])
+    return out.getvalue()
+
+
 def pem_of(*certificates: bytes) -> bytes:
     """DER certificates as one PEM file."""
     return b"".join(x509.load_der_x509_certificate(one).public_bytes(Encoding.PEM) for one in certificates)
@@ -259,6 +268,12 @@ def x509_of(data: bytes) -> list[bytes]:
 def lists_of(data: bytes) -> list[x509.CertificateRevocationList]:
     """The lists of a PEM file."""
     return [x509.load_der_x509_crl(one) for one in load_lists(data)]
+
+
+def content_of(signed: bytes) -> bytes:
+    """The content of a SignedData."""
+    found: bytes = cms.ContentInfo.load(signed)["content"]["encap_content_info"]["content"].native
+    return found
 
 
 def attributes_of(signed: bytes) -> bytes:

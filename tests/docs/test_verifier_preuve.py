@@ -9,8 +9,11 @@ import hashlib
 import io
 import itertools
 import json
+import os
 import random
 import shutil
+import signal
+import subprocess
 import tokenize
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -238,9 +241,21 @@ def test_what_is_no_directory_of_evidence_is_said(
     assert complaint(checked(tmp_path / "p", bench.root)) == "la preuve : complet et lisible"
 
 
-def test_without_words_it_tells_how_it_is_used() -> None:
-    done = checked()
-    assert done.returncode != 0 and "EMPREINTE_SHA256_DE_LA_RACINE" in done.stderr and "Traceback" not in done.stderr
+def test_without_words_it_tells_how_it_is_used(tmp_path: Path) -> None:
+    for words in ((), (tmp_path,)):
+        done = checked(*words)
+        assert done.returncode != 0 and "EMPREINTE_SHA256_DE_LA_RACINE" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_who_stops_it_is_told_nothing_of_the_evidence(bench: EvidenceBench, tmp_path: Path) -> None:
+    os.mkfifo(lay_out(tmp_path / "p", {}) / "pipe")
+    command = ["env", "--default-signal=INT", "/usr/bin/python3", "-I", CHECKER, tmp_path / "p", bench.root]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE)
+    with (tmp_path / "p/pipe").open("wb"):  # it reads
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+    assert (running.returncode, said) == (70, b"")
 
 
 def test_another_root_does_not_hold(bench: EvidenceBench, files: dict[str, bytes], tmp_path: Path) -> None:
@@ -311,8 +326,8 @@ SANTE, OCT, DOCTOR = "chains/sante", "chains/oct", "practitioners/99900000011"
 CARDS = {
     "revoked": ("zoo/revoked/sig", SANTE, "non révoqué"),
     "its authority is revoked": ("zoo/revoked-authority/sig", "zoo/chains/sante-revoquee", "non révoqué"),
-    "expired": ("zoo/expired/sig", SANTE, "en cours de validité"),
-    "not yet valid": ("zoo/not-yet-valid/sig", SANTE, "en cours de validité"),
+    "expired": ("zoo/expired/sig", SANTE, "valable alors"),
+    "not yet valid": ("zoo/not-yet-valid/sig", SANTE, "valable alors"),
     "foreign": ("zoo/foreign/sig", "zoo/chains/etrangere", "émis par « OCT-GATEWAY TEST Racine »"),
     "of another authority": ("zoo/revoked-authority/sig", SANTE, "émis par « OCT-GATEWAY TEST AC Professionnels »"),
     "for authentication": (f"{DOCTOR}/auth", SANTE, "fait pour « signer »"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import hashlib
-import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asn1crypto import cms
+from asn1crypto import cms, pem
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -23,18 +22,20 @@ from evidence_bench import (
     EvidenceBench,
     attributes_of,
     checked,
+    content_of,
     grown,
     lay_out,
     lists_of,
     pem_of,
     rows_of,
+    signed_by,
     x509_of,
 )
 from stage import DOCTOR
 
 from gateway.envelope import algorithms, der, oids
 from gateway.envelope.attributes import SigningContext, read_attributes, signed_attributes
-from gateway.envelope.signed import Signature, detached, directly_signed, sign_with_key, write_signed
+from gateway.envelope.signed import Signature, detached, directly_signed, sign_with_key
 from gateway.formats.returns import ReturnKind, pack
 from gateway.journal.merkle import leaf_hash, node_hash
 
@@ -43,13 +44,8 @@ Judge = Callable[..., str]
 
 SIG, AUTH, SANTE = f"practitioners/{DOCTOR}/sig", f"practitioners/{DOCTOR}/auth", "chains/sante"
 NOT_NAMED = "journal.json : chaque reçu, chaque ARL qu'il nomme est là, et nul autre"
+LAST = "journal.json : dernière signature"
 NOT_CLEARED = "signature : « 899900000011 » non révoqué"
-
-
-def content_of(signed: bytes) -> bytes:
-    """The content of a SignedData."""
-    found: bytes = cms.ContentInfo.load(signed)["content"]["encap_content_info"]["content"].native
-    return found
 
 
 def rows_json(rows: list[Any]) -> Files:
@@ -106,6 +102,14 @@ def test_rows_stand_once_and_in_order(judged: Judge, files: Files) -> None:
         assert judged(rows_json(made)).startswith("journal.json : 20")
 
 
+def test_a_piece_is_what_its_name_says(judged: Judge, files: Files) -> None:
+    """What the payer acknowledged is not to be read as what the OCT took."""
+    names = {"recu-1": "arl-1", "arl-1": "recu-1"}
+    assert (
+        judged({f"{a}.{kind}": files[f"{b}.{kind}"] for a, b in names.items() for kind in ("cms", "pem")}) == NOT_NAMED
+    )
+
+
 SPOKEN = "x\r\x1b[2K\ntient         signature : tout"
 
 
@@ -140,6 +144,17 @@ def test_somebody_beside_the_signer_is_refused(judged: Judge, files: Files) -> N
         assert judged({f"{name}.cms": grown(whole, signers.dump(), two)}) == f"{name} : complet et lisible"
 
 
+def test_what_stands_beside_a_signature_unsigned_is_not_looked_at(
+    bench: EvidenceBench, files: Files, tmp_path: Path
+) -> None:
+    """As a time stamp of it does."""
+    whole = files["signature.cms"]
+    signature = cms.ContentInfo.load(whole)["content"]["signer_infos"][0]["signature"].dump()
+    beside = der.tlv(der.context(1), der.sequence(der.oid("1.2.3.4"), der.set_of([der.octets(b"x")])))
+    made = {"signature.cms": grown(whole, signature, signature + beside)}
+    assert checked(lay_out(tmp_path / "p", files | made), bench.root).returncode == 0
+
+
 # ---------------------------------------------------------------- by who has a card
 
 
@@ -164,9 +179,9 @@ def signs(bench: EvidenceBench, files: Files) -> Callable[..., Files]:
 
 
 CONTEXTS: dict[str, tuple[Context, str]] = {
-    "an empty challenge": (lambda one: replace(one, challenge=b""), "la même carte était là"),
-    "half a challenge": (lambda one: replace(one, challenge=one.challenge[:16]), "la même carte était là"),
-    "more than a challenge": (lambda one: replace(one, challenge=one.challenge + b"\0"), "la même carte était là"),
+    "an empty challenge": (lambda one: replace(one, challenge=b""), "carte du même titulaire"),
+    "half a challenge": (lambda one: replace(one, challenge=one.challenge[:16]), "carte du même titulaire"),
+    "more than a challenge": (lambda one: replace(one, challenge=one.challenge + b"\0"), "carte du même titulaire"),
     "another fichier": (lambda one: replace(one, fichier="f" * 32), "dit « positive » de ce fichier"),
 }
 
@@ -201,6 +216,15 @@ def test_the_practitioner_signs_as_the_card_does(
     assert checked(lay_out(tmp_path / "p", files | signs()), bench.root).returncode == 0
 
 
+def test_what_is_signed_later_is_not_what_the_journal_tells_of(judged: Judge, files: Files, signs: Any) -> None:
+    """The same card, the same context, a time of old: another content, and nothing that the OCT said of the first."""
+    rows = [row for row in rows_of(files) if '"piece"' not in str(row["text"])]
+    gone = {f"{name}.{kind}": None for name in ("recu-1", "arl-1") for kind in ("cms", "pem")}
+    old = der.octets(read_attributes(b"\x31" + attributes_of(files["signature.cms"])[1:]).digest)
+    made = signs(change=lambda one: grown(one, old, der.octets(hashlib.sha256(b"other").digest())))
+    assert judged({**made, **gone, **rows_json(rows)}) == LAST
+
+
 @pytest.mark.parametrize("change", TWICE.values(), ids=TWICE)
 def test_attributes_that_mean_two_things_prove_none(judged: Judge, signs: Any, change: Attributes) -> None:
     assert judged(signs(change=change)).endswith("attributs signés, chacun une fois")
@@ -218,15 +242,6 @@ def test_the_key_that_signs_does_not_prove_presence(bench: EvidenceBench, judged
 
 
 # ---------------------------------------------------------------- what the OCT relays, and the box's other chain
-
-
-def signed_by(bench: EvidenceBench, like: bytes, content: bytes, name: str, authority: str) -> bytes:
-    """A content signed at the moment of another."""
-    at, out = read_attributes(b"\x31" + attributes_of(like)[1:]).at, io.BytesIO()
-    digest = hashlib.sha256(content).digest()
-    made = sign_with_key(digest, at, bench.pki.certificate(name), bench.pki.key(name))
-    write_signed(io.BytesIO(content), len(content), out, made, [bench.pki.certificate(authority)])
-    return out.getvalue()
 
 
 @pytest.mark.parametrize("kind", ["opaque", "rsp", "keys", "arl", "receipt"])
@@ -286,10 +301,11 @@ AUTHORITIES_ONLY = x509.IssuingDistributionPoint(None, None, False, True, None, 
 UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0")
 
 
-def test_a_list_of_then_clears(bench: EvidenceBench, files: Files, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("since", "until"), [(-1, 9), (0, 9), (-1, 0)])
+def test_a_list_of_then_clears(bench: EvidenceBench, files: Files, tmp_path: Path, since: int, until: int) -> None:
     """A later one that names the card does not undo what it signed before."""
     serial = x509.load_der_x509_certificate(bench.pki.certificate(SIG)).serial_number
-    lists = lists_with(bench, files, list_of(bench, -1, 9), list_of(bench, 1, 9, serial))
+    lists = lists_with(bench, files, list_of(bench, since, until), list_of(bench, 1, 9, serial))
     assert checked(lay_out(tmp_path / "p", files | lists), bench.root).returncode == 0
 
 
@@ -305,11 +321,56 @@ def test_a_list_that_is_not_of_then_or_not_whole_clears_nobody(
         [list_of(bench, -1, 9, serial), list_of(bench, -2, 9)],
         [list_of(bench, -1, 9, extension=AUTHORITIES_ONLY)],
         [list_of(bench, -1, 9, extension=UNKNOWN)],
+        [changed_list(bench, der.time(bench.keeper.now + dt.timedelta(days=9)), LONG_AGO)],
+        [changed_list(bench, der.utf8(AUTHORITY), der.utf8("another"))],
     ):
         assert judged(lists_with(bench, files, *made)) == NOT_CLEARED
 
 
+AUTHORITY = "OCT-GATEWAY TEST AC Professionnels"
+LONG_AGO = der.tlv(0x18, b"20200101000000Z")
+"""A GeneralizedTime, though before 2050: an authority writes it against RFC 5280, and openssl reads it."""
+
+
+def signed_by_authority(bench: EvidenceBench, body: bytes) -> bytes:
+    """A certificate or list of the practitioners' authority with this body, as pyca would not write it."""
+    key: Any = bench.pki.key("ca/sante")
+    value = key.sign(body, padding.PKCS1v15(), hashes.SHA256())
+    kind = der.sequence(der.oid("1.2.840.113549.1.1.11"), der.tlv(der.NULL))
+    return der.sequence(body, kind, der.tlv(der.BIT_STRING, b"\0" + value))
+
+
+def changed_list(bench: EvidenceBench, part: bytes, other: bytes) -> bytes:
+    """A good list (PEM) but for one part."""
+    body = x509.load_pem_x509_crl(list_of(bench, -1, 9)).tbs_certlist_bytes
+    assert part in body
+    return pem.armor("X509 CRL", signed_by_authority(bench, grown(body, part, other)))
+
+
 # ---------------------------------------------------------------- certificates of a careless authority
+
+
+def changed_certificate(bench: EvidenceBench, name: str, part: bytes, other: bytes) -> bytes:
+    """A good certificate but for one part."""
+    body = x509.load_der_x509_certificate(bench.pki.certificate(name)).tbs_certificate_bytes
+    assert part in body
+    return signed_by_authority(bench, grown(body, part, other))
+
+
+def by_card(bench: EvidenceBench, files: Files, certificate: bytes) -> Files:
+    """The signature under another certificate for its key."""
+    old = read_attributes(b"\x31" + attributes_of(files["signature.cms"])[1:])
+    made = sign_with_key(old.digest, old.at, certificate, bench.pki.key(SIG), old.context, pkcs1=True)
+    _, *above = x509_of(files["signature.pem"])
+    return {"signature.cms": detached(made, above[:1]), "signature.pem": pem_of(certificate, *above)}
+
+
+def present(bench: EvidenceBench, files: Files, certificate: bytes) -> Files:
+    """The card's answer under another certificate for its key."""
+    message, (_, *above) = content_of(files["presence.cms"]), x509_of(files["presence.pem"])
+    value = algorithms.sign("rsa-pkcs1-sha256", bench.pki.key(AUTH), message)
+    made = directly_signed(message, Signature(b"", value, certificate, "rsa-pkcs1-sha256"), above[:1])
+    return {"presence.cms": made, "presence.pem": pem_of(certificate, *above)}
 
 
 def card_of(
@@ -336,10 +397,10 @@ HOLDER = "899900000011"
 CARDS: dict[str, tuple[list[tuple[x509.ObjectIdentifier, str]], list[x509.ExtensionType], str]] = {
     "a name inside another": (
         [(NameOID.ORGANIZATION_NAME, f"\6\3\x55\4\3\x0c\x0c{HOLDER}"), (NameOID.COMMON_NAME, "another")],
-        [], "presence : la même carte était là",
+        [], "presence : carte du même titulaire",
     ),
     "two names": (
-        [(NameOID.COMMON_NAME, HOLDER), (NameOID.COMMON_NAME, "another")], [], "presence : la même carte était là"
+        [(NameOID.COMMON_NAME, HOLDER), (NameOID.COMMON_NAME, "another")], [], "presence : carte du même titulaire"
     ),
     "a demand that nobody here knows": ([], [UNKNOWN], f"signature : « {HOLDER} » fait pour « signer »"),
 }  # fmt: skip
@@ -349,12 +410,55 @@ CARDS: dict[str, tuple[list[tuple[x509.ObjectIdentifier, str]], list[x509.Extens
 def test_a_certificate_is_read_as_others_read_it(
     bench: EvidenceBench, judged: Judge, files: Files, names: Any, more: Any, what: str
 ) -> None:
-    certificate = card_of(bench, names, *more)
-    old = read_attributes(b"\x31" + attributes_of(files["signature.cms"])[1:])
-    made = sign_with_key(old.digest, old.at, certificate, bench.pki.key(SIG), old.context, pkcs1=True)
-    _, *above = x509_of(files["signature.pem"])
-    changes = {"signature.cms": detached(made, above[:1]), "signature.pem": pem_of(certificate, *above)}
-    assert judged(changes) == what
+    assert judged(by_card(bench, files, card_of(bench, names, *more))) == what
+
+
+COMMON, ORGANISATION = "2.5.4.3", "2.5.4.10"
+STRANGERS = {
+    "without a name": (der.oid(ORGANISATION), der.utf8("un cabinet 1"), der.utf8("un cabinet 2")),
+    "of an old alphabet": (der.oid(COMMON), der.tlv(0x14, b"MARIE-REN\xe9E."), der.tlv(0x14, b"MARIE-REN\xe8E.")),
+}
+
+
+@pytest.mark.parametrize(("kind", "one", "another"), STRANGERS.values(), ids=STRANGERS)
+def test_two_strangers_are_not_one_holder(
+    bench: EvidenceBench, judged: Judge, files: Files, kind: bytes, one: bytes, another: bytes
+) -> None:
+    name = der.sequence(der.oid(COMMON), der.utf8(HOLDER))
+    mine, his = (
+        changed_certificate(bench, card, name, der.sequence(kind, value))
+        for card, value in ((SIG, one), (AUTH, another))
+    )
+    changes = by_card(bench, files, mine) | present(bench, files, his)
+    assert judged(changes) == "presence : carte du même titulaire"
+
+
+def ends(bench: EvidenceBench) -> tuple[bytes, bytes]:
+    """From when and until when the card's certificate is valid, as it is written."""
+    found = x509.load_der_x509_certificate(bench.pki.certificate(SIG))
+    return der.time(found.not_valid_before_utc), der.time(found.not_valid_after_utc)
+
+
+ENDS: dict[str, tuple[int, Callable[[dt.datetime], bytes], str]] = {
+    "from then": (0, der.time, LAST),
+    "until then": (1, der.time, LAST),
+    "after 2049": (1, lambda now: der.time(now.replace(year=2051)), LAST),
+    "long ago": (1, lambda now: LONG_AGO, f"signature : « {HOLDER} » valable alors"),
+}
+
+
+@pytest.mark.parametrize(("which", "end", "what"), ENDS.values(), ids=ENDS)
+def test_dates_are_compared_as_dates(
+    bench: EvidenceBench, judged: Judge, files: Files, which: int, end: Any, what: str
+) -> None:
+    """The journal knows the certificate by its digest: it misses the one that was changed, if nothing else does."""
+    made = changed_certificate(bench, SIG, ends(bench)[which], end(bench.keeper.now))
+    assert judged(by_card(bench, files, made)) == what
+
+
+def test_a_certificate_is_of_the_authority_that_it_names(bench: EvidenceBench, judged: Judge, files: Files) -> None:
+    made = changed_certificate(bench, SIG, der.utf8(AUTHORITY), der.utf8("another"))
+    assert judged(by_card(bench, files, made)) == f"signature : « {HOLDER} » émis par « {AUTHORITY} »"
 
 
 # ---------------------------------------------------------------- weak keys and odd signatures
@@ -367,8 +471,8 @@ def rsa_key(modulus: int, exponent: int) -> bytes:
     return der.sequence(kind, der.tlv(der.BIT_STRING, b"\0" + inner))
 
 
-def made_by(key: rsa.RSAPrivateKey) -> bytes:
-    return key.sign(b"m", padding.PKCS1v15(), hashes.SHA256())
+def made_by(key: rsa.RSAPrivateKey, message: bytes = b"m") -> bytes:
+    return key.sign(message, padding.PKCS1v15(), hashes.SHA256())
 
 
 def test_an_rsa_key_that_everybody_can_use_signs_nothing(signed: Callable[[bytes, bytes, bytes], bool]) -> None:
@@ -382,11 +486,12 @@ def test_an_rsa_key_that_everybody_can_use_signs_nothing(signed: Callable[[bytes
 
 
 def test_a_signature_has_one_writing(signed: Callable[[bytes, bytes, bytes], bool]) -> None:
-    """Longer, or larger than the modulus or the order of the curve: openssl refuses them too."""
+    """Longer, or larger than the modulus: openssl refuses them too."""
     key = rsa.generate_private_key(65537, 2048)
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    made = made_by(key)
-    modulus, value = key.public_key().public_numbers().n, int.from_bytes(made)
-    assert signed(public, b"m", made) and not signed(public, b"m", b"\0" + made)
-    if value + modulus < 1 << 2048:
-        assert not signed(public, b"m", (value + modulus).to_bytes(256))
+    modulus, message = key.public_key().public_numbers().n, 0
+    while (value := int.from_bytes(made_by(key, b"%d" % message)) + modulus) >= 1 << 2048:
+        message += 1
+    made = made_by(key, b"%d" % message)
+    assert signed(public, b"%d" % message, made) and not signed(public, b"%d" % message, b"\0" + made)
+    assert not signed(public, b"%d" % message, value.to_bytes(256))

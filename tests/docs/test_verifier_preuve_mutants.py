@@ -21,18 +21,18 @@ Files = dict[str, bytes]
 
 @pytest.fixture
 def opened(functions: dict[str, Any], bench: EvidenceBench, files: Files) -> Iterator[Any]:
-    """What the checker finds in a piece of a changed evidence: who, which attributes, which content; None: refused."""
+    """What the checker finds in a piece of a changed evidence: who, which attributes, content, names; None: refused."""
     original = bench.content("a.b2")
 
-    def found(name: str, changes: Files) -> tuple[bytes, dict[str, Any], bytes] | None:
+    def found(name: str, changes: Files) -> tuple[bytes, dict[str, Any], bytes, tuple[str, str]] | None:
         functions.update(files=files | changes, root=bench.root)
         moment = _moment(functions) if name == "presence" else None
         contents = [original] if name == "signature" else ()
         try:
-            leaf, said, content = _quietly(functions, name, USES[name], moment, contents)
+            leaf, said, content, names = _quietly(functions, name, USES[name], moment, contents)
         except (SystemExit, ArithmeticError, LookupError, TypeError, ValueError):
             return None
-        return (leaf.data, said, content) if content else None  # without one there is no JSON to be read from it
+        return (leaf.data, said, content, names) if content else None  # without one there is no JSON to be read from it
 
     yield found
     del functions["files"], functions["root"]

@@ -55,7 +55,7 @@ def test_a_signed_fichier_has_one_before_anything_left(bench: EvidenceBench, tmp
     bench.keeper.sign(key)
     bench.keeper.turn()
     said = told(bench, bench.evidence(key), tmp_path)
-    assert "la même carte était là" in said and "contresigné" not in said and "recu" not in said
+    assert "carte du même titulaire" in said and "contresigné" not in said and "recu" not in said
 
 
 def test_a_seal_that_the_oct_could_not_open_spoils_nothing(bench: EvidenceBench, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_signature_that_was_withdrawn_is_in_force_no_more(bench: EvidenceBench
     bench.keeper.revoke(f"practitioners/{DOCTOR}/sig")
     assert bench.keeper.row(key)["state"] == "CHECKED"
     done = checked(lay_out(tmp_path / "preuve", bench.evidence(key)), bench.root)
-    assert complaint(done) == "journal.json : cette carte a signé, en dernier"
+    assert complaint(done) == "journal.json : dernière signature"
     told(bench, before, tmp_path)
 
 

@@ -129,6 +129,7 @@ def commit_signature(desk: Desk, answer: dict[str, Any]) -> None:
         desk.book.name_part(fichier, "signature", part)
         fact = {
             "part": part.digest, "certificate": signer, "holder": holder(certificate).identifier,
+            "signature": name_of(signature_of(answer)),
             "role": " et ".join(dict.fromkeys(mandate.role for mandate in verified.mandates)),
             "mandates": [asdict(mandate) for mandate in verified.mandates],
             "exhibits": keep_signature(desk, fichier, packed, verified.paths),
