@@ -118,6 +118,14 @@ def test_every_list_comes_out_as_it_was(book: Book, pki: Pki, shape: str) -> Non
     assert counts(book) == (0, 0, 0)
 
 
+def test_a_list_that_is_all_others_begins_anew(book: Book, pki: Pki) -> None:
+    first, other = large(pki), large(pki, seed=2)
+    lists = [*days(first, 3), *days(other, 4)]
+    kept(book, "f1", *lists)
+    assert bases(book) == [None, 0, 0, None, 0, 0, 2]
+    assert exhibits(book, "f1", LIST) == lists
+
+
 def test_authorities_that_alternate_do_not_disturb_each_other(book: Book, pki: Pki) -> None:
     pairs = list(zip(days(large(pki), 30), days(large(pki, authority="oct"), 30), strict=True))
     for day, pair in enumerate(pairs):
