@@ -84,9 +84,10 @@ def bundle(lists: Iterable[bytes]) -> bytes:
 
 
 def _pem(der: bytes) -> bytes:
-    text = base64.b64encode(der)
-    lines = [text[start : start + _LINE] + b"\n" for start in range(0, len(text), _LINE)]
-    return b"".join([_BEGIN, *lines, _END])
+    text, out = base64.b64encode(der), bytearray(_BEGIN)
+    for start in range(0, len(text), _LINE):  # not joined: the lines of a large list weigh more than itself
+        out += text[start : start + _LINE] + b"\n"
+    return bytes(out + _END)
 
 
 def unbundle(data: bytes) -> list[bytes]:
