@@ -19,7 +19,7 @@ sys.path[:0] = [str(HERE.parent / "firmware-tools"), str(HERE.parent)]
 
 from stage import BOX, Stage  # noqa: E402
 
-from bench import card, envelope, journal, pesit  # noqa: E402
+from bench import card, envelope, journal, lists, pesit  # noqa: E402
 from bench.rows import row  # noqa: E402
 
 BARE = "import asyncio, sqlite3, ssl, json; asyncio.run(asyncio.sleep(600))"
@@ -80,7 +80,7 @@ def idle_memory() -> list[dict[str, Any]]:
 
 
 BENCHES: tuple[Callable[[], list[dict[str, Any]]], ...] = (
-    idle_memory, card.measure, pesit.measure, envelope.measure, journal.measure,
+    idle_memory, card.measure, pesit.measure, envelope.measure, journal.measure, lists.measure,
 )  # fmt: skip
 
 

@@ -1,11 +1,12 @@
-"""What it takes that a name lasts, that a directory has one master, and what a disk without room is called."""
+"""What it takes that a name lasts, that a directory has one master, that a change is seen, and what a disk without room
+is called."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +21,10 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 NO_ROOM_SQLITE = frozenset({13, 4874})
 """What SQLite says then, of a file that it writes (SQLITE_FULL) and of the index of its log (SQLITE_IOERR_SHMSIZE); as
 numbers, since not every service that may meet a full disk loads SQLite."""
+
+
+Marks = tuple[tuple[str, int, int, int], ...]
+"""Of files: name, inode, size and time of change; zeros for one that is not there."""
 
 
 class DiskFull(Deferred):
@@ -72,6 +77,19 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def marks(paths: Iterable[Path]) -> Marks:
+    """What tells that one of some files was written, put in its place or taken away since."""
+    return tuple(map(_mark, paths))
+
+
+def _mark(path: Path) -> tuple[str, int, int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return str(path), 0, 0, 0
+    return str(path), found.st_ino, found.st_size, found.st_mtime_ns
 
 
 @contextmanager

@@ -326,6 +326,18 @@ MIGRATIONS = (
     ALTER TABLE returns ADD COLUMN content TEXT NOT NULL DEFAULT '';  -- SHA-256 of what the OCT says; '' unknown
     CREATE INDEX returns_content ON returns (content) WHERE content <> '';
     """,
+    """
+    CREATE TABLE editions (                      -- revocation lists among the exhibits, in series
+        digest TEXT PRIMARY KEY,
+        series TEXT NOT NULL,                    -- what the lists of one authority share
+        rank   INTEGER NOT NULL,                 -- in it, since the last that is whole, which has 0
+        base   TEXT REFERENCES exhibits (digest) -- the list to which its content are the changes; NULL: it is whole
+    ) STRICT;
+    CREATE INDEX editions_series ON editions (series);
+    CREATE INDEX editions_base ON editions (base) WHERE base IS NOT NULL;
+
+    CREATE INDEX exhibits_of_digest ON exhibits_of (digest);
+    """,
 )
 
 

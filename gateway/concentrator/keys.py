@@ -1,7 +1,7 @@
 """The keys of the receiving end and what it trusts.
 
 One key, one use: it opens with the seal key and signs with the sign key.  Keys are read once, at start; the
-revocation lists at each check, since others renew them.
+revocation lists whenever they change, since others renew them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from gateway.concentrator.numbers import Numbers
 from gateway.concentrator.settings import ConcentratorSettings, FormerSeal
+from gateway.disk import Marks, marks
 from gateway.envelope import certificates
 from gateway.envelope.algorithms import PrivateKey
 from gateway.envelope.certificates import Use, check_path, load_certificates, load_key, load_lists
@@ -74,6 +75,23 @@ def _authorities(settings: ConcentratorSettings) -> tuple[tuple[bytes, ...], tup
     """The intermediates and the roots."""
     chain = tuple(one for path in settings.chain for one in _of(path, load_certificates))
     return chain, tuple(_of(settings.root, load_certificates))
+
+
+class TrustFiles:
+    """What the settings trust, as its files are at each call: read again when one of them changed, since lists may have
+    megabytes.  It may be asked from any thread."""
+
+    def __init__(self, settings: ConcentratorSettings, numbers: Numbers) -> None:
+        self._settings, self._numbers = settings, numbers
+        self._last: tuple[Marks, Trust] | None = None
+
+    def __call__(self) -> Trust:
+        """Refused as by ``load_trust``."""
+        settings, last = self._settings, self._last
+        now = marks((settings.root, *settings.chain, *settings.crls, *_published(settings)))
+        if last is None or now != last[0]:
+            last = self._last = now, load_trust(settings, self._numbers)
+        return last[1]
 
 
 def _published(settings: ConcentratorSettings) -> tuple[Path, ...]:

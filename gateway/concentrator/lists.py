@@ -7,9 +7,10 @@ of who had which; a read that breaks begins again.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 
 from gateway.envelope.lists import bundle, newest
@@ -45,12 +46,18 @@ class ListsOffered:
         """Nothing is kept."""
 
 
-def offer_lists(lists: Sequence[bytes], asked: Identity, at: datetime) -> ListsOffered | None:
+@lru_cache(maxsize=1)
+def _bundled(lists: tuple[bytes, ...]) -> tuple[bytes, str]:
+    """The bundle of the newest of these lists and its SHA-256: made once for all who come, and held once."""
+    content = bundle(newest(lists))
+    return content, sha256(content).hexdigest()
+
+
+def offer_lists(lists: tuple[bytes, ...], asked: Identity, at: datetime) -> ListsOffered | None:
     """The bundle of the newest of these lists (DER), None without any; PI 37 names it by its SHA-256."""
     if not lists:
         return None
-    content = bundle(newest(lists))
-    digest = sha256(content).hexdigest()
+    content, digest = _bundled(lists)
     identity = Identity(
         LISTS,
         transfer_id=int(digest[:6], 16) or 1,

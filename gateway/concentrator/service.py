@@ -16,7 +16,7 @@ from pathlib import Path
 from gateway.book.moves import utc_now
 from gateway.concentrator.disk import Disk, OctDiskFull
 from gateway.concentrator.enrolment_listener import enrolment_listener, serve_enrolments
-from gateway.concentrator.keys import Keys, Trust, load_keys, load_line, load_trust
+from gateway.concentrator.keys import Keys, Trust, TrustFiles, load_keys, load_line
 from gateway.concentrator.numbers import Numbers
 from gateway.concentrator.publishing import publish
 from gateway.concentrator.reception import Reception
@@ -49,10 +49,7 @@ async def _receive(runtime: Runtime, settings: ConcentratorSettings) -> None:
     database = settings.database
     with closing(Store(database)) as incoming, closing(Store(database)) as settled, closing(Store(database)) as memory:
         numbers = Numbers(memory)
-
-        def trust() -> Trust:
-            return load_trust(settings, numbers)
-
+        trust = TrustFiles(settings, numbers)
         if settings.enrolment.enabled:
             publish(settings, settled, utc_now())
         listener = _listener(runtime, settings)

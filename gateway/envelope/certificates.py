@@ -30,7 +30,7 @@ from gateway.envelope.constraints import names_fault
 from gateway.envelope.constraints import policies as policies_of
 from gateway.envelope.names import display_name, holder
 from gateway.envelope.profile import end_entity_fault, extension, fault
-from gateway.envelope.revocation import NONE_SEEN, check_revocation, load_list
+from gateway.envelope.revocation import NONE_SEEN, check_revocation, known_lists
 from gateway.errors import Deferred, Refused, Scope, Trouble
 
 __all__ = ["Path", "Use", "check_path", "holder", "load_certificates", "load_key", "load_lists"]
@@ -236,8 +236,7 @@ def _serves(path: list[x509.Certificate], row: Row) -> bool:
 def lists_of(certificates: Sequence[bytes], crls: Sequence[bytes]) -> tuple[bytes, ...]:
     """The lists among ``crls`` (DER) that the authorities of a path (end entity first) made."""
     authorities = {x509.load_der_x509_certificate(one).subject for one in certificates[1:]}
-    loaded = ((one, load_list(one)) for one in crls)
-    return tuple(one for one, found in loaded if found is not None and found.issuer in authorities)
+    return tuple(one for one, known in known_lists(crls).items() if known.found.issuer in authorities)
 
 
 def line_of(leaf: bytes, known: Sequence[bytes], at: datetime) -> tuple[bytes, ...]:

@@ -61,14 +61,20 @@ class Listing:
 
 def newest(lists: Iterable[bytes]) -> list[bytes]:
     """Of each authority, by name and key, the list (DER) with the highest number; what cannot be read is left out."""
-    best: dict[tuple[bytes, bytes | None], tuple[int, bytes]] = {}
+    best: dict[str, tuple[int, bytes]] = {}
     for der in lists:
         found = load_list(der)
         if found is not None:
-            named = extension(found, x509.AuthorityKeyIdentifier)
-            whose = found.issuer.public_bytes(), named.key_identifier if named else None
+            whose = series(found)
             best[whose] = max(best.get(whose, (-1, b"")), (number_of(found), der))
     return [der for _, der in best.values()]
+
+
+def series(found: x509.CertificateRevocationList) -> str:
+    """What the lists of one authority share: SHA-256 of the name and the key that they give it, hexadecimal."""
+    named = extension(found, x509.AuthorityKeyIdentifier)
+    key = named.key_identifier if named else None
+    return hashlib.sha256(found.issuer.public_bytes() + (key or b"")).hexdigest()
 
 
 def bundle(lists: Iterable[bytes]) -> bytes:
@@ -77,9 +83,10 @@ def bundle(lists: Iterable[bytes]) -> bytes:
 
 
 def _pem(der: bytes) -> bytes:
-    text = base64.b64encode(der)
-    lines = [text[start : start + _LINE] + b"\n" for start in range(0, len(text), _LINE)]
-    return b"".join([_BEGIN, *lines, _END])
+    text, out = base64.b64encode(der), bytearray(_BEGIN)
+    for start in range(0, len(text), _LINE):  # not joined: the lines of a large list weigh more than itself
+        out += text[start : start + _LINE] + b"\n"
+    return bytes(out + _END)
 
 
 def unbundle(data: bytes) -> list[bytes]:

@@ -16,7 +16,7 @@ Where lists come from, and remembering the last number seen, is its caller's par
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import pairwise
@@ -50,18 +50,18 @@ def check_revocation(
     Refused CMS-036 revoked.  Deferred CMS-037 no list, CMS-038 out of date, CMS-039 unusable, CMS-033 made
     after ``at`` (scope box: our clock).  One list that says revoked outweighs another that cannot tell.
     """
+    known = list(known_lists(lists).values())
     doubts: list[Deferred] = []
-    loaded = [_Known(sha256(one).digest(), found) for one in lists if (found := load_list(one)) is not None]
     until = datetime.max.replace(tzinfo=UTC)
     for certificate, issuer in pairwise(path):
         try:
-            current = _sound_list(loaded, certificate, issuer, at, scope, seen)
+            current = _sound_list(known, certificate, issuer, at, scope, seen)
         except Deferred as doubt:
             doubts.append(doubt)
             continue
-        if current.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
+        if current.entry(certificate) is not None:
             raise Refused("CMS-036", f"Le certificat « {display_name(certificate)} » est révoqué.", scope)
-        until = min(until, _end(current))
+        until = min(until, _end(current.found))
     if doubts:
         raise doubts[0]
     return until
@@ -92,38 +92,70 @@ def issued(found: x509.CertificateRevocationList, issuer: x509.Certificate) -> b
 
 
 @dataclass(frozen=True)
-class _Known:
-    """A list that was read, and the digest of its encoding."""
+class Known:
+    """A list that was read, and what was found out about it: the lists of a whole profession have some 100,000 entries,
+    and each fichier asks several times."""
 
-    digest: bytes
     found: x509.CertificateRevocationList
+    _faults: dict[bytes, str | None] = field(default_factory=dict)
+    _entries: dict[int, x509.RevokedCertificate | None] = field(default_factory=dict)
+
+    def fault(self, issuer: x509.Certificate) -> str | None:
+        """What ``unsound`` says of it."""
+        key = issuer.fingerprint(SHA256())
+        if key not in self._faults:
+            self._faults[key] = unsound(self.found, issuer)
+        return self._faults[key]
+
+    def entry(self, certificate: x509.Certificate) -> x509.RevokedCertificate | None:
+        """The entry of a certificate's number, None where it has none."""
+        serial = certificate.serial_number
+        if serial not in self._entries:
+            self._entries[serial] = self.found.get_revoked_certificate_by_serial_number(serial)
+        return self._entries[serial]
+
+
+_last: dict[bytes, Known] = {}
+"""The lists of the last question: they are nearly always those of the next one."""
+
+
+def known_lists(lists: Sequence[bytes]) -> Mapping[bytes, Known]:
+    """By their encoding, the lists (DER) that can be read, each once; those of the last call are not read again."""
+    global _last
+    before, now = _last, dict[bytes, Known]()
+    for one in lists:
+        if one in before:
+            now[one] = before[one]
+        elif (found := load_list(one)) is not None:
+            now[one] = Known(found)
+    _last = now
+    return now
 
 
 def _sound_list(
-    lists: Sequence[_Known],
+    lists: Sequence[Known],
     certificate: x509.Certificate,
     issuer: x509.Certificate,
     at: datetime,
     scope: Scope,
     seen: Mapping[str, int],
-) -> x509.CertificateRevocationList:
+) -> Known:
     """The latest sound list of this issuer that speaks of the certificate; Deferred where it is out of date, and where
     there is none, with the fault of the latest."""
     fault = Deferred("CMS-037", f"Pas de liste de révocation de « {display_name(issuer)} ».", scope)
     theirs = [one for one in lists if issued(one.found, issuer)]
     latest = sorted(theirs, key=lambda one: (number_of(one.found), one.found.last_update_utc), reverse=True)
     for position, known in enumerate(latest):
-        found = known.found
-        problem = _problem(known, issuer, at, scope, seen) or _silent(found, certificate, issuer, scope)
+        problem = _problem(known, issuer, at, scope, seen) or _silent(known, certificate, issuer, scope)
         if problem is None:
-            _check_age(found, issuer, at, scope)
-            return found
+            _check_age(known.found, issuer, at, scope)
+            return known
         fault = problem if position == 0 else fault
     raise fault
 
 
 def _problem(
-    known: _Known,
+    known: Known,
     issuer: x509.Certificate,
     at: datetime,
     scope: Scope,
@@ -131,7 +163,7 @@ def _problem(
 ) -> Deferred | None:
     """What makes a list unusable for anybody at this moment."""
     title, found = f"La liste de révocation de « {display_name(issuer)} »", known.found
-    fault = _unsound(known, issuer) or _older(found, seen.get(authority_of(issuer), 0))
+    fault = known.fault(issuer) or _older(found, seen.get(authority_of(issuer), 0))
     if fault is not None:
         return Deferred("CMS-039", f"{title} {fault}.", scope)
     if found.last_update_utc > at + CLOCK_SKEW:
@@ -143,22 +175,6 @@ def _problem(
 def _check_age(found: x509.CertificateRevocationList, issuer: x509.Certificate, at: datetime, scope: Scope) -> None:
     if _end(found) + GRACE < at:
         raise Deferred("CMS-038", f"La liste de révocation de « {display_name(issuer)} » est périmée.", scope)
-
-
-_judged: dict[tuple[bytes, bytes], str | None] = {}
-"""What ``unsound`` said, by digest of list and issuer: the lists of a whole profession have some 100,000 entries, and
-each fichier asks several times."""
-
-MOST_JUDGED = 64
-
-
-def _unsound(known: _Known, issuer: x509.Certificate) -> str | None:
-    both = (known.digest, issuer.fingerprint(SHA256()))
-    if both not in _judged:
-        if len(_judged) >= MOST_JUDGED:
-            _judged.clear()
-        _judged[both] = unsound(known.found, issuer)
-    return _judged[both]
 
 
 def unsound(found: x509.CertificateRevocationList, issuer: x509.Certificate) -> str | None:
@@ -205,18 +221,16 @@ def _is_part(point: x509.IssuingDistributionPoint) -> bool:
     )
 
 
-def _silent(
-    found: x509.CertificateRevocationList, certificate: x509.Certificate, issuer: x509.Certificate, scope: Scope
-) -> Deferred | None:
+def _silent(known: Known, certificate: x509.Certificate, issuer: x509.Certificate, scope: Scope) -> Deferred | None:
     """Why a sound list does not speak of this certificate: made for another distribution point (RFC 5280 §6.3.3
     b 2 i), or an entry of that number that belongs into another kind of list."""
     title = f"La liste de révocation de « {display_name(issuer)} »"
-    point = extension(found, x509.IssuingDistributionPoint)
+    point = extension(known.found, x509.IssuingDistributionPoint)
     wanted = extension(certificate, x509.CRLDistributionPoints)
     named = [name for one in wanted or () if not one.reasons and not one.crl_issuer for name in one.full_name or ()]
     if point is not None and point.full_name and not any(name in point.full_name for name in named):
         return Deferred("CMS-039", f"{title} est faite pour un autre point de distribution.", scope)
-    entry = found.get_revoked_certificate_by_serial_number(certificate.serial_number)
+    entry = known.entry(certificate)
     for one in entry.extensions if entry else ():
         removed = isinstance(one.value, x509.CRLReason) and one.value.reason is x509.ReasonFlags.remove_from_crl
         if removed or isinstance(one.value, x509.CertificateIssuer):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway.config import Paths
+from gateway.disk import Marks, marks
 from gateway.envelope.algorithms import PrivateKey, public_key
 from gateway.envelope.box_keys import PASSWORD
 from gateway.envelope.certificates import load_certificates, load_key, load_lists
@@ -35,10 +36,27 @@ def read_certificate(path: Path) -> bytes:
     return read_certificates(path)[0]
 
 
-def read_lists(*directories: Path) -> tuple[bytes, ...]:
-    """The revocation lists of the ``.crl`` files of directories, DER; they are renewed while services run."""
-    files = [file for directory in directories for file in sorted(directory.glob("*.crl"))]
-    return tuple(found for file in files for found in _lists_of(file))
+class ListFiles:
+    """The revocation lists in the ``.crl`` files of directories: renewed while services run, and read again only when
+    one of the files changed, for they may have megabytes."""
+
+    def __init__(self, *directories: Path) -> None:
+        self._directories = directories
+        self._last: tuple[Marks, tuple[bytes, ...]] = ((), ())
+
+    def marks(self) -> Marks:
+        """What tells whether the files have changed."""
+        return marks(self._files())
+
+    def read(self) -> tuple[bytes, ...]:
+        """The lists, DER, each once; Refused (scope box) BOX-004, CMS-039 for an unreadable file."""
+        now = self.marks()  # before they are read: what changes meanwhile is seen the next time
+        if now != self._last[0]:
+            self._last = now, tuple(dict.fromkeys(found for file in self._files() for found in _lists_of(file)))
+        return self._last[1]
+
+    def _files(self) -> list[Path]:
+        return [file for directory in self._directories for file in sorted(directory.glob("*.crl"))]
 
 
 def _lists_of(file: Path) -> list[bytes]:

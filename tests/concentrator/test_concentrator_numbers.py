@@ -13,11 +13,13 @@ from concentrator_bench import BOX, PASSWORD, SIGNER, Bench, b2
 from concentrator_process import Box, running
 from line_certificates import make_list
 
-from gateway.concentrator.keys import Trust, load_trust
+from gateway.concentrator.keys import Trust, TrustFiles
+from gateway.concentrator.lists import LISTS, offer_lists
 from gateway.concentrator.numbers import Numbers
 from gateway.concentrator.store import Store
 from gateway.envelope.certificates import Use
 from gateway.errors import Deferred, Refused, Trouble
+from gateway.pesit.transfer import Identity
 
 SECTORS = ("root", "sante", "oct", "boites")
 
@@ -36,8 +38,7 @@ class Lists:
         self.files[name].write_bytes(made)
 
     def trust(self, store: Store) -> Callable[[], Trust]:
-        numbers = Numbers(store)
-        return lambda: load_trust(self.bench.settings, numbers)
+        return TrustFiles(self.bench.settings, Numbers(store))
 
     def judged(self, trust: Trust, name: str = SIGNER, use: Use = Use.SIGN_FICHIER) -> str:
         try:
@@ -64,6 +65,23 @@ def test_a_number_only_grows_over_restarts_too(lists: Lists, opened: Store) -> N
         assert lists.judged(lists.trust(again)(), "oct-sign", Use.SIGN_RETURN) == "", "of others nothing changes"
     lists.put("sante", 9)
     assert lists.judged(trust()) == ""
+
+
+def test_files_are_read_when_they_change_and_offered_as_one_bundle(lists: Lists, opened: Store) -> None:
+    trust, asked = lists.trust(opened), Identity(LISTS)
+    now = trust()
+    assert trust() is now
+    offers = [offer_lists(trust().crls, asked, lists.bench.now) for _ in range(2)]
+    assert offers[0] and offers[1] and offers[0].content is offers[1].content
+    lists.put("sante", 8)
+    later = offer_lists(trust().crls, asked, lists.bench.now)
+    assert later and later.content != offers[0].content and later.identity.label != offers[0].identity.label
+    lists.files["sante"].unlink()
+    for _ in range(2):
+        with pytest.raises(Refused, match="OCT-001"):
+            trust()
+    lists.put("sante", 9)
+    assert len(trust().crls) == 4 and 9 in trust().seen.values()
 
 
 @pytest.mark.parametrize(

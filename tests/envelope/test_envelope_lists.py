@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from development_pki import Pki
 from hypothesis import given
 from hypothesis import strategies as st
+from large_list import LargeList
 from line_certificates import make_list
 
 from gateway.envelope.certificates import load_lists
-from gateway.envelope.lists import authorities, bundle, is_newer, newest, read_listing, unbundle
+from gateway.envelope.lists import authorities, bundle, is_newer, newest, read_listing, series, unbundle
 from gateway.errors import Refused
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -71,3 +73,11 @@ def test_of_each_authority_the_newest_list_is_offered(pki: Pki) -> None:
     assert newer in offered
     assert len(offered) == len(pki.lists)
     assert len(set(pki.lists) - set(offered)) == 1
+
+
+def test_two_keys_of_one_name_have_a_series_each(pki: Pki) -> None:
+    """Its successor's key may be in use already (RFC 5280 §5.2.1)."""
+    issuer = pki.certificate("chains/sante")
+    lists = [LargeList(issuer, pki.key(f"ca/{key}"), NOW, 2).signed(NOW) for key in ("sante", "oct")]
+    assert newest(lists) == lists
+    assert len({series(x509.load_der_x509_crl(one)) for one in (*lists, make_list(pki, "sante", NOW))}) == 2

@@ -15,7 +15,7 @@ from path_judges import Question, gateway
 
 from gateway.envelope import revocation
 from gateway.envelope.certificates import Path, Use, check_path
-from gateway.envelope.revocation import CLOCK_SKEW, GRACE, authority_of, check_revocation, unsound
+from gateway.envelope.revocation import CLOCK_SKEW, GRACE, authority_of, check_revocation, known_lists, unsound
 from gateway.errors import Deferred, Refused, Scope, Trouble
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -238,3 +238,18 @@ def test_what_was_found_for_one_authority_is_not_said_of_another_of_its_name(pki
     check_revocation([leaf, sante, root], lists, NOW, Scope.CARD)
     with pytest.raises(Deferred, match="CMS-039"):
         check_revocation([leaf, other, root], lists, NOW, Scope.CARD)
+
+
+def test_what_was_read_for_one_question_is_not_read_for_the_next(pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor looked through, nor its signature checked; and of lists that are no more nothing is held."""
+    lists = [root_list(pki), make_list(pki)]
+    check(pki, lists)
+    assert set(known_lists([*lists, b"junk", lists[0]])) == set(lists)
+    for work in ("load_list", "unsound"):
+        monkeypatch.setattr(revocation, work, lambda *_: pytest.fail("done again"))
+    monkeypatch.setattr(revocation.Known, "__init__", lambda *_: pytest.fail("made again"))
+    check(pki, [bytes(bytearray(one)) for one in lists])
+    monkeypatch.undo()
+    with pytest.raises(Refused, match="révoqué"):
+        check(pki, [lists[0], make_list(pki, revoked=True, number=8)])
+    assert lists[1] not in revocation._last and len(revocation._last) == 2

@@ -11,9 +11,11 @@ from development_pki import Pki
 from gateway.config import Paths
 from gateway.envelope.algorithms import public_key
 from gateway.envelope.box_keys import PASSWORD
+from gateway.envelope.lists import bundle
 from gateway.envelope.requests import mark
+from gateway.errors import Refused
 from gateway.process.credentials import condemned, secret_file
-from gateway.process.keyring import key_file, made_keys, marked_key, password_file
+from gateway.process.keyring import ListFiles, key_file, made_keys, marked_key, password_file
 
 
 @pytest.fixture
@@ -67,3 +69,27 @@ def test_a_key_that_was_given_up_is_none_any_more(paths: Paths, pki: Pki, given:
     condemned(paths, "keeper", name).touch()
     assert not key_file(paths, "keeper", "box-seal").exists()
     assert made_keys(paths, "keeper", "box-seal") == {}
+
+
+def test_lists_are_read_again_when_a_file_changed(tmp_path: Path, pki: Pki) -> None:
+    """Written anew, another put in its place, one more, one less; what is there twice counts once."""
+    first, second, *_ = pki.lists
+    (hand := tmp_path / "hand").mkdir()
+    files = ListFiles(hand, tmp_path / "line")
+    assert files.read() == ()
+    (hand / "a.crl").write_bytes(first)
+    marks = files.marks()
+    assert files.read() == (first,)
+    assert files.read() is files.read() and files.marks() == marks
+    (hand / "b.crl").write_bytes(bundle([first, second]))
+    assert files.marks() != marks
+    assert sorted(files.read()) == sorted([first, second])
+    (hand / "b.crl").unlink()
+    assert files.read() == (first,)
+    (hand / "new").write_bytes(second[: len(first)].ljust(len(first)))
+    (hand / "new").rename(hand / "a.crl")
+    for _ in range(2):
+        with pytest.raises(Refused, match=r"a\.crl"):
+            files.read()
+    (hand / "a.crl").write_bytes(second)
+    assert files.read() == (second,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import subprocess
+import zlib
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from development_pki import Pki
 from evidence_bench import EvidenceBench, checked, complaint, lay_out, rows_of, x509_of
 from keeper_bench import KeeperBench
+from large_list import LargeList
 from line_certificates import make_list
 from local_tsa import LocalTsa
 from samples import EMITTER, nir
@@ -184,6 +186,26 @@ def test_each_signer_stands_under_his_own_authority(
     for name in ("signature", "presence"):
         assert x509_of(files[f"{name}.pem"])[1] == expected
     assert "AC Professionnels 2 » émis par « OCT-GATEWAY TEST Racine »" in told(bench, files, tmp_path)
+
+
+def test_each_fichier_has_the_list_of_its_day(bench: EvidenceBench, tmp_path: Path) -> None:
+    """A list of a whole profession, of which the book has but the changes from day to day."""
+    keeper, pki = bench.keeper, bench.pki
+    authority = LargeList(pki.certificate("chains/sante"), pki.key("ca/sante"), keeper.now, 5000)
+    authority.number, days = int(keeper.now.timestamp()), dict[str, bytes]()
+    for day in range(5):
+        made = authority.signed(keeper.now)
+        (keeper.desk.paths.trust / "crl/sante.crl").write_bytes(made)
+        days[keeper.sealed(f"f{day}.b2")] = made
+        authority.change(20, 10)
+        keeper.now += timedelta(days=1)
+    for key, made in days.items():
+        files = bench.evidence(key)
+        large = max(load_lists(files["listes.pem"]), key=len)
+        assert large == made
+        told(bench, files, tmp_path)
+    kept = keeper.desk.book.connection.execute("SELECT length(content) FROM exhibits WHERE kind = 'list'").fetchall()
+    assert sum(row[0] for row in kept) < 1.2 * len(zlib.compress(made))
 
 
 # ---------------------------------------------------------------- the checkpoint and its stamp

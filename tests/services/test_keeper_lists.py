@@ -19,6 +19,7 @@ from stage import DOCTOR
 from gateway.envelope.certificates import Use
 from gateway.envelope.lists import bundle
 from gateway.errors import Deferred, Refused
+from gateway.services.keeper import lists as keeper_lists
 from gateway.services.keeper.lists import Lists
 from gateway.services.keeper.returns import take_arrived
 
@@ -84,6 +85,24 @@ def test_lists_outlive_the_keeper(bench: KeeperBench) -> None:
         file.unlink()
     bring(bench, *lists)
     assert judged(bench) == "", "what was lost is written again"
+
+
+def test_a_list_that_is_kept_is_not_read_again(bench: KeeperBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes every six hours, and may have megabytes; unless its file was lost."""
+    lists = fresh(bench)
+    bring(bench, *lists)
+    read: list[bytes] = []
+    real = keeper_lists.read_listing
+    monkeypatch.setattr(keeper_lists, "read_listing", lambda der, known: read.append(der) or real(der, known))
+    bring(bench, *lists)
+    assert (read, said(bench)["lists-refused"]) == ([], "")
+    next(bench.desk.paths.lists.glob("*.crl")).unlink()
+    newer = make_list(bench.pki, "oct", bench.now, number=1 << 40)
+    bring(bench, *lists, newer)
+    assert len(read) == 2 and newer in read
+    assert len(list(bench.desk.paths.lists.glob("*.crl"))) == len(lists)
+    Lists(bench.desk).look()
+    assert len(read) == 2 + len(lists), "each once at a look"
 
 
 def test_an_older_list_never_comes_back(bench: KeeperBench) -> None:

@@ -29,13 +29,13 @@ class Peer:
     def inspect(self, certificate: bytes) -> None:
         """Refused (scope route) CMS-031 … CMS-036 where the certificate (DER) may not stand for the OCT."""
         from gateway.envelope.certificates import Use, check_path  # heavy, and only where there is a line
-        from gateway.process.keyring import read_certificates, read_lists
+        from gateway.process.keyring import ListFiles, read_certificates
 
         trust = self._paths.trust
         roots, chain = read_certificates(trust / "root.pem"), read_certificates(trust / "chain.pem")
         self.doubt = None
         try:
-            lists = read_lists(trust / "crl", self._paths.lists)
+            lists = ListFiles(trust / "crl", self._paths.lists).read()
             check_path(certificate, chain, roots, lists, self._clock(), Use.TRANSPORT)
         except Deferred as doubt:
             self.doubt = doubt

@@ -11,7 +11,6 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import BinaryIO
 
 from cryptography import x509
@@ -26,11 +25,11 @@ from gateway.envelope.seal import Opened
 from gateway.errors import Refused, Scope
 from gateway.process.credentials import secret_file
 from gateway.process.keyring import (
+    ListFiles,
     key_file,
     read_certificate,
     read_certificates,
     read_key,
-    read_lists,
     read_ring,
     read_secret,
 )
@@ -49,17 +48,12 @@ class Trust:
     oct_sign: bytes
     delivery: bytes
     recovery: bytes
-    directory: Path
-    lists: Path
+    lists: ListFiles
     seen: Callable[[], Mapping[str, int]] = dict
 
     def crls(self) -> tuple[bytes, ...]:
         """The revocation lists as they lie there now, put by hand or come by the line; of two the freshest serves."""
-        return read_lists(self.directory / "crl", self.lists)
-
-    def list_files(self) -> list[Path]:
-        """The files that ``crls`` reads."""
-        return [*sorted((self.directory / "crl").glob("*.crl")), *sorted(self.lists.glob("*.crl"))]
+        return self.lists.read()
 
     def check_practitioner(self, certificate: bytes, use: Use, at: datetime) -> certificates.Path:
         """A practitioner's certificate: Refused or Deferred (scope card) where it cannot sign now."""
@@ -116,8 +110,7 @@ def read_trust(paths: Paths, book: Book | None = None) -> Trust:
         oct_sign=read_certificate(trust / "oct-sign.pem"),
         delivery=read_certificate(trust / "box-delivery.pem"),
         recovery=read_certificate(trust / "recovery.pem"),
-        directory=trust,
-        lists=paths.lists,
+        lists=ListFiles(trust / "crl", paths.lists),
         seen=seen,
     )
 

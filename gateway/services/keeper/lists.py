@@ -9,6 +9,7 @@ look for newer ones more often: by the file ``wanted`` beside the lists.  An aut
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Iterable
@@ -57,22 +58,35 @@ def known_authorities(desk: Desk) -> tuple[Authority, ...]:
 
 
 def keep(desk: Desk, der: bytes, known: tuple[Authority, ...]) -> bool:
-    """Keep one list if it is of a known authority and newer than the one before; Refused LST-002 … LST-005."""
-    listing = read_listing(der, known)
-    if listing is None:
+    """Keep one list if it is of a known authority and newer than the one before; Refused LST-002 … LST-005.
+
+    The one that is kept already comes several times a day, and is not read again.
+    """
+    name = hashlib.sha256(der).hexdigest()
+    row = desk.book.connection.execute("SELECT authority FROM lists WHERE digest = ?", (name,)).fetchone()
+    if row is not None and _file(desk, row["authority"]).exists():
         return False
+    listing = read_listing(der, known)
+    return listing is not None and _keep(desk, listing)
+
+
+def _keep(desk: Desk, listing: Listing) -> bool:
     row = desk.book.connection.execute("SELECT * FROM lists WHERE authority = ?", (listing.authority.key,)).fetchone()
-    file = desk.paths.lists / f"{listing.authority.key}.crl"
+    file = _file(desk, listing.authority.key)
     newer = row is None or is_newer(listing, int(row["number"]), row["digest"])
     if not newer and file.exists():
         return False
-    write_list(file, der)
+    write_list(file, listing.der)
     with desk.commit():
         desk.book.connection.execute("INSERT OR REPLACE INTO lists VALUES (?, ?, ?, ?, ?)", _columns(listing))
         fact = {"verb": "list", "authority": listing.authority.name, "number": str(listing.number)}
         desk.book.record("", {**fact, "until": iso(listing.until), "digest": listing.digest})
         desk.watch.witness(listing.since, f"la liste de révocation de « {listing.authority.name} »")
     return True
+
+
+def _file(desk: Desk, authority: str) -> Path:
+    return desk.paths.lists / f"{authority}.crl"
 
 
 def _columns(listing: Listing) -> tuple[str, ...]:
@@ -121,7 +135,7 @@ class Lists:
     def _lying(self) -> object:
         """What tells whether there is anything new: the files, and the authorities whose lists count."""
         trust = self._desk.trust
-        return [(file.name, file.stat().st_mtime_ns) for file in trust.list_files()], trust.roots, trust.chain
+        return trust.lists.marks(), trust.roots, trust.chain
 
     def _read(self) -> None:
         """The newest sound list of each authority; what came by hand is kept like what came by the line."""
@@ -131,18 +145,16 @@ class Lists:
         except Refused as wrong:  # a file that somebody put here, and that is none
             lists, self._wrong = (), wrong.text
         for der in lists:
-            with suppress(Refused):  # an old one, whose successor is there: such files stay where a hand put them
-                keep(self._desk, der, self._known)
-            listing = self._listing(der)
-            before = self._listings.get(listing.authority.key) if listing else None
-            if listing and (before is None or before.number < listing.number):
-                self._listings[listing.authority.key] = listing
+            with suppress(Refused):  # one that is not sound serves nobody
+                if listing := read_listing(der, self._known):
+                    self._take(listing)
 
-    def _listing(self, der: bytes) -> Listing | None:
-        try:
-            return read_listing(der, self._known)
-        except Refused:
-            return None
+    def _take(self, listing: Listing) -> None:
+        with suppress(Refused):  # an old one, whose successor is there: such files stay where a hand put them
+            _keep(self._desk, listing)
+        before = self._listings.get(listing.authority.key)
+        if before is None or before.number < listing.number:
+            self._listings[listing.authority.key] = listing
 
     def _say(self, now: datetime) -> None:
         owing = {one.key: one for one in self._known if one.certificate.not_valid_after_utc >= now}

@@ -37,10 +37,8 @@ class Review:
     def look(self) -> None:
         """Nothing, or all of it."""
         desk = self._desk
-        lists = desk.trust.list_files()
         count = desk.book.connection.execute("SELECT count(*) FROM signers").fetchone()[0]
-        lying = [(path.name, path.stat().st_mtime_ns) for path in lists]
-        seen = (mandates.today(desk), desk.register, count, _back(desk), lying)
+        seen = (mandates.today(desk), desk.register, count, _back(desk), desk.trust.lists.marks())
         if seen != self._seen:
             mandates.release(desk)
             mandates.end_alarm(desk)
