@@ -102,7 +102,8 @@ class EvidenceBench:
     def bring(self, kind: ReturnKind, key: str, body: bytes) -> None:
         """A return of the OCT comes in."""
         pki, keeper = self.pki, self.keeper
-        content = pack(kind, f"{kind}_1", key, iso(keeper.now), body)
+        number = keeper.desk.book.connection.execute("SELECT count(*) FROM returns").fetchone()[0] + 1
+        content = pack(kind, f"{kind}_{number}", key, iso(keeper.now), body)
         digest = hashlib.sha256(content).digest()
         made = sign_with_key(digest, keeper.now, pki.certificate("oct-sign"), pki.key("oct-sign"))
         chain = [pki.certificate("chains/oct")]
