@@ -97,6 +97,7 @@ def test_it_follows_a_way_up_as_we_do(functions: dict[str, Any]) -> None:
             return merkle.complete_root(leaves[number << level : (number + 1) << level])
 
         root = merkle.root(size, node)
+        assert climbs(leaves[0], 0, size + 1, []) != leaves[0], "a leaf is no tree of more"
         for n in range(size):
             path = [step.hex() for step in merkle.inclusion(n, size, node)]
 
