@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 from decade import DAYS, STEP, Decade
-from evidence_bench import checked
+from evidence_bench import checked, lay_out, read_zip
 from faked_clock import LIBRARY
 from pin_scan import CODE
 from stage import BOX, REPO
@@ -186,7 +186,7 @@ def test_the_disks_do_not_fill(life: Life) -> None:
 def test_the_evidence_of_the_first_year_holds_in_the_ninth(life: Life, tmp_path: Path) -> None:
     original = life.box.contents["f0001.b2"]
     (tmp_path / "original").write_bytes(original)
-    done = checked(life.proof, life.root, tmp_path / "original")
+    done = checked(lay_out(tmp_path / "preuve", read_zip(life.proof)), life.root, tmp_path / "original")
     assert (done.returncode, "NE TIENT PAS" in done.stdout) == (0, False), done.stdout + done.stderr
     assert "recu-1 : dit « integrated »" in done.stdout
     (place := tmp_path / "openssl").mkdir()
