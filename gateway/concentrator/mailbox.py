@@ -71,7 +71,7 @@ class Mailbox:
         """The return of a row of the store under a new seal, to the certificate of now, and signed again where another
         certificate of ours had signed it; the part, its recipient, its signer and when that ends.
 
-        Deferred ENR-010 for who is out of force; Refused OCT-018 for a file that was cleared away, OCT-023 for one that
+        Deferred ENR-010 for who is out of force; Refused OCT-018 for a file that was cleared away, OCT-026 for one that
         another signed than the row says; Refused or Deferred as by ``make``, or as by ``Opened``.
         """
         box = self._box_of(row["sender"])
@@ -88,7 +88,7 @@ class Mailbox:
             out = BytesIO()
             signed = read_signed(opened, out, row["size"])
         if digest_of(signed.signature.certificate) != row["signer"]:
-            raise Refused("OCT-023", "Ce retour n'est pas signé par le certificat qui l'avait signé.")
+            raise Refused("OCT-026", "Ce retour n'est pas signé par le certificat qui l'avait signé.")
         return self._add(out.getvalue(), box, at, trust), digest_of(box), self.signer, self._until
 
     def _recipients(self, box: bytes) -> list[bytes]:
