@@ -10,15 +10,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.pki import development_pki
 from bench.rows import row
 from gateway.envelope.certificates import load_certificates, load_key
 from gateway.formats import canonical
@@ -95,18 +94,13 @@ def plain(directory: Path) -> float:
 
 def measure(rows: int = ROWS) -> list[dict[str, Any]]:
     """Rows a second, and the memory that it took."""
-    root = Path(tempfile.mkdtemp(prefix="oct-"))
-    try:
-        pki, directory = root / "pki", root / "journal"
+    with development_pki() as (root, pki):
+        directory = root / "journal"
         directory.mkdir()
-        make_certs = Path(__file__).parents[1] / "certs-dev" / "make-certs"
-        subprocess.run([sys.executable, make_certs, pki], check=True, stdout=subprocess.DEVNULL)
         make(directory, pki, rows)
         done = subprocess.run([sys.executable, "-c", VERIFY, directory, pki], check=True, stdout=subprocess.PIPE)
         seconds, peak, findings, signed_to = json.loads(done.stdout)
         reference = plain(directory)
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
     assert (findings, signed_to) == (0, rows)
     millions = f"{rows / 1_000_000:g} million journal rows"
     return [

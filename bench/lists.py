@@ -11,10 +11,8 @@ that list, and under one with a single entry.  Times are of the processor.
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import zlib
 from collections.abc import Callable
@@ -26,6 +24,7 @@ from typing import Any
 
 from large_list import LargeList
 
+from bench.pki import development_pki
 from bench.rows import row
 from gateway.book import exhibits
 from gateway.book.moves import Book
@@ -110,12 +109,9 @@ class Paths:
 
 def measure(days: int = DAYS) -> list[dict[str, Any]]:
     """What a year of lists takes on the disk, in time and in memory."""
-    root = Path(tempfile.mkdtemp(prefix="oct-"))
-    try:
-        pki, checked = root / "pki", root / "crl"
+    with development_pki() as (root, pki):
+        checked = root / "crl"
         checked.mkdir()
-        make_certs = Path(__file__).parents[1] / "certs-dev" / "make-certs"
-        subprocess.run([sys.executable, make_certs, pki], check=True, stdout=subprocess.DEVNULL)
         issuer = load_certificates((pki / "chains/sante.pem").read_bytes())[0]
         key = load_key((pki / "ca/sante.key").read_bytes())
         authority = LargeList(issuer, key, NOW)
@@ -126,8 +122,6 @@ def measure(days: int = DAYS) -> list[dict[str, Any]]:
         keeping, reading, peak = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
         paths = Paths(checked, pki)
         under_large, under_small = paths.check(large), paths.check(small)
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
     print(f"keeping one: median {1000 * median(year.seconds):.0f} ms, at most {1000 * max(year.seconds):.0f} ms,"
           f" the last {1000 * keeping:.0f} ms; a list has {len(large)} bytes", file=sys.stderr)  # fmt: skip
     return [
