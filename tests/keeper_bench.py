@@ -25,7 +25,7 @@ from gateway.envelope import algorithms
 from gateway.envelope.attributes import SigningContext
 from gateway.envelope.signed import sign_with_key
 from gateway.fichier import Verb
-from gateway.formats.mandates import day_of
+from gateway.formats.days import day_of
 from gateway.process.runtime import Runtime
 from gateway.services.keeper.desk import Desk, KeeperSettings
 from gateway.services.keeper.signers import Review

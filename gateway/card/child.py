@@ -26,6 +26,7 @@ from gateway.card.failures import COPY
 from gateway.card.pin import Pin
 from gateway.card.reader import Readers
 from gateway.errors import Refused, Scope, Trouble
+from gateway.formats.days import day_of
 
 if TYPE_CHECKING:
     from gateway.card.session import Cards, Proof, Session, Signed
@@ -51,7 +52,7 @@ class Hand:
             "name": holder.name,
             "identifier": holder.identifier,
             "kind": holder.kind,
-            "valid_until": sight.valid_until.date().isoformat(),
+            "valid_until": day_of(sight.valid_until),
             "pad": sight.pad,
         }
 

@@ -30,9 +30,10 @@ from gateway.envelope.certificates import Use, holder
 from gateway.envelope.seal import Opened
 from gateway.envelope.signed import SignedContent, read_signed
 from gateway.errors import Refused, Scope, Trouble
+from gateway.formats.days import day_of
 from gateway.formats.enrolment import RENEWAL
 from gateway.formats.findings import Report
-from gateway.formats.mandates import day_of, emitter_words, mandates_of
+from gateway.formats.mandates import emitter_words, mandates_of
 from gateway.formats.receipt import Receipt, ReceiptLot
 from gateway.formats.returns import ReturnHeader, ReturnKind
 from gateway.formats.words import day as day_words

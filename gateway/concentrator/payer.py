@@ -13,11 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from gateway.book.moves import iso
 from gateway.concentrator.settings import PayerSettings
 from gateway.formats.arl import Arl, ArlLot
+from gateway.formats.days import day_of
 from gateway.formats.findings import Facture, Lot, Report
 from gateway.formats.noemie_values import Part, Reject, Return, ReturnedFacture, Transfer
 from gateway.formats.noemie_write import write_return
@@ -25,7 +25,6 @@ from gateway.formats.noemie_write import write_return
 EXCHANGE = "908"
 """NOEMIE reference of the exchange."""
 
-PARIS = ZoneInfo("Europe/Paris")
 
 NEGATIVE = ("LOT-REJET", "Lot rejeté par le payeur.")
 """Code and text of a negative ARL; ours, since the national codes are not public."""
@@ -62,7 +61,7 @@ def _arl(payer: PayerSettings, fichier: str, lot: Lot, at: datetime) -> Arl:
 
 def _return(payer: PayerSettings, fichier: str, lots: list[Lot], at: datetime) -> Return:
     """The return of one destination, its accounting day being today in Paris."""
-    day, destination = at.astimezone(PARIS).date().isoformat(), lots[0].destination
+    day, destination = day_of(at), lots[0].destination
     factures = tuple(_answered(payer, lot, facture) for lot in lots for facture in lot.factures)
     reference = hashlib.sha256(f"{fichier} {destination}".encode()).hexdigest()[:6].upper()
     return Return(

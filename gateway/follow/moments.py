@@ -6,9 +6,9 @@ Moments come as the book writes them, ISO 8601 in UTC; the present is an argumen
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
-PARIS = ZoneInfo("Europe/Paris")
+from gateway.formats.days import PARIS
+
 _NEAR = {-1: "hier ", 0: "", 1: "demain "}
 
 

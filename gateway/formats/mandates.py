@@ -13,8 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, fields
-from datetime import date, datetime
-from zoneinfo import ZoneInfo
+from datetime import date
 
 from gateway.errors import Refused, Scope
 from gateway.formats.holder import IDENTIFIER, IDENTIFIER_WORDS, UNPRINTED, identifier_words
@@ -28,7 +27,6 @@ RULES = ("required", "open")
 ABSENT = "MND-003"
 """Code of a signature by who is declared absent: an alarm."""
 
-_PARIS = ZoneInfo("Europe/Paris")
 _FORMS = {
     "holder": (IDENTIFIER, IDENTIFIER_WORDS),
     "name": (f"[^{UNPRINTED}]{{0,255}}", "un texte d'une ligne"),
@@ -38,11 +36,6 @@ _FORMS = {
     "role": ("|".join(ROLES), f"{', '.join(ROLES[:-1])} ou {ROLES[-1]}"),
 }
 """Form of a column, as a regular expression and in words."""
-
-
-def day_of(at: datetime) -> str:
-    """The day of Paris, 'YYYY-MM-DD', in which the aware moment ``at`` lies."""
-    return at.astimezone(_PARIS).date().isoformat()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,12 +16,12 @@ from concentrator_bench import DOCTOR, EMITTER, Bench, b2, lots
 import gateway.book.parts
 import gateway.concentrator.store
 from gateway.concentrator import integration
-from gateway.concentrator.payer import PARIS
 from gateway.concentrator.settings import PayerSettings
 from gateway.concentrator.store import Store
 from gateway.envelope.seal import Opened, seal
 from gateway.envelope.signed import SignedContent
 from gateway.formats.arl import Arl
+from gateway.formats.days import day_of
 from gateway.formats.mandates import Mandate
 from gateway.formats.noemie import read
 
@@ -126,7 +126,7 @@ def test_what_is_refused_is_answered_with_its_reason(case: str, bench: Bench, op
 
 
 def mandate(bench: Bench, holder: str = DOCTOR, emitter: str = EMITTER, since: int = 0, until: int = 0) -> Mandate:
-    days = ((bench.now + timedelta(days=each)).astimezone(PARIS).date().isoformat() for each in (since, until))
+    days = (day_of(bench.now + timedelta(days=each)) for each in (since, until))
     first, last = days
     return Mandate(holder, emitter, "remplaçant", since=first, until=last)
 

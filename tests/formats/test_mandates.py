@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from gateway.formats.mandates import (
     Mandate,
     Practitioner,
     Register,
-    day_of,
     emitter_words,
     mandates_of,
 )
@@ -159,8 +157,3 @@ def test_a_misfit_is_named(kind: type, columns: dict[str, Any], named: str) -> N
 def test_what_no_other_row_declares_is_refused(tables: dict[str, Any], named: str) -> None:
     with pytest.raises(Refused, match=named):
         Register(**tables)
-
-
-def test_a_day_is_one_of_paris() -> None:
-    assert day_of(datetime(2026, 7, 31, 22, 30, tzinfo=UTC)) == "2026-08-01"
-    assert day_of(datetime(2026, 12, 31, 22, 30, tzinfo=UTC)) == "2026-12-31"

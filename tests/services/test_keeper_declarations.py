@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from chain_check import first_break
@@ -26,12 +25,13 @@ from gateway.book.mandates import read_register
 from gateway.card.proof import change_message, proof_message
 from gateway.envelope import algorithms
 from gateway.errors import Refused
+from gateway.formats.days import PARIS
 from gateway.formats.mandate_changes import digest
 from gateway.services.keeper import declarations, declared
 from gateway.services.keeper.declarations import Declarations
 from gateway.services.keeper.declared import store, stored
 
-PARIS, SECOND = ZoneInfo("Europe/Paris"), "991038449"
+SECOND = "991038449"
 LOCUM = {"holder": NURSE, "emitter": EMITTER, "role": "remplaçant"}
 CHANGE = {"mandates": [*MANDATES, LOCUM]}
 FOLDERS = {DOCTOR: f"practitioners/{DOCTOR}", NURSE: f"practitioners/{NURSE}", STAFF: "practitioners/secretariat"}

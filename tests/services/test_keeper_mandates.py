@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from stage import DOCTOR, MANDATES, NURSE, REPO
 
 from gateway.config import read_section
 from gateway.errors import Refused, Scope
+from gateway.formats.days import day_of
 from gateway.services.keeper.commands import mandates
 from gateway.services.keeper.desk import KeeperSettings
 
@@ -203,7 +204,7 @@ def test_the_end_of_a_certificate_is_said_with_the_card_away(left: int, code: st
     bench.sign(key)
     bench.turn()
     certificate = x509.load_der_x509_certificate(bench.pki.certificate(f"practitioners/{DOCTOR}/sig"))
-    end = certificate.not_valid_after_utc.date()
+    end = date.fromisoformat(day_of(certificate.not_valid_after_utc))
     bench.now = datetime(end.year, end.month, end.day, 12, tzinfo=UTC) - timedelta(days=left)
     bench.turn()
     said = bench.condition("certificate")

@@ -128,7 +128,11 @@ def renew(bench: KeyBench) -> renewals.Renewals:
     [(91, ""), (90, "KEY-CERT-90"), (60, "KEY-CERT-60"), (30, "KEY-CERT-30"), (14, "KEY-CERT-14"), (7, "KEY-CERT-7"),
      (0, "KEY-CERT-7"), (-1, "KEY-CERT-0")],
 )  # fmt: skip
-def test_the_end_is_said_in_steps(bench: KeyBench, left: int, code: str) -> None:
+@pytest.mark.parametrize("hour", [12, 23])
+def test_the_end_is_said_in_steps(pki: Pki, tmp_path: Path, left: int, code: str, hour: int) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    bench = KeyBench(tmp_path / "s", pki, tomorrow.replace(hour=hour))  # at 23 h UTC it is the next day in Paris
+    bench.enrol()
     bench.now += timedelta(days=730 - left)
     bench.start().look()
     told = bench.condition("certificates")

@@ -18,6 +18,7 @@ from gateway.formats.findings import Finding, Report
 from gateway.formats.headed import Headed
 from gateway.formats.intake import IntakeHeader, read_intake
 from gateway.process.child import Writable, read_in_child
+from gateway.services.keeper import mandates
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.keys import Keys
 
@@ -32,7 +33,7 @@ def open_content(parts: Parts, keys: Keys, digest: str) -> tuple[IntakeHeader, H
 async def check(desk: Desk, fichier: str) -> None:
     """Check one fichier and move it."""
     _, content = open_content(desk.parts, desk.keys, desk.book.part(fichier, "received").digest)
-    today = desk.book.clock().date().isoformat()
+    today = mandates.today(desk)
     report, digest = await asyncio.to_thread(_report, content, desk.settings.profile, today)
     with desk.commit():
         register(desk.book, fichier, report, desk.keys.pseudonym_of)

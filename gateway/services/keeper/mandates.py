@@ -18,7 +18,8 @@ from gateway.card.proof import Item
 from gateway.envelope.certificates import holder
 from gateway.errors import Scope, Trouble
 from gateway.fichier import State
-from gateway.formats.mandates import Mandate, Register, day_of
+from gateway.formats.days import day_of
+from gateway.formats.mandates import Mandate, Register
 from gateway.services.keeper.desk import Desk
 
 BY = "mandate"

@@ -17,6 +17,7 @@ from gateway.book.mandates import Signer, learn, signers
 from gateway.envelope.certificates import Use, holder
 from gateway.errors import Deferred, Refused, Scope
 from gateway.fichier import State
+from gateway.formats.days import day_of
 from gateway.formats.words import day as day_words
 from gateway.formats.words import plural
 from gateway.services.keeper import mandates
@@ -50,7 +51,7 @@ def record(desk: Desk, certificate: bytes) -> str:
     """Keep who signed (DER), in the transaction of the move; the SHA-256 that names the certificate."""
     loaded, person = x509.load_der_x509_certificate(certificate), holder(certificate)
     name = hashlib.sha256(certificate).hexdigest()
-    since, until = (each.date().isoformat() for each in (loaded.not_valid_before_utc, loaded.not_valid_after_utc))
+    since, until = map(day_of, (loaded.not_valid_before_utc, loaded.not_valid_after_utc))
     learn(desk.book, Signer(name, person.identifier, person.name, since, until, certificate))
     return name
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import UTC
 
 from gateway.book.moves import iso
 from gateway.envelope.algorithms import read_certificate
@@ -23,6 +22,7 @@ from gateway.envelope.names import display_name
 from gateway.envelope.succession import believed_roots, known_chain, successor
 from gateway.errors import Deferred, Refused, Scope
 from gateway.formats.announcement import Announcement
+from gateway.formats.days import day_of
 from gateway.formats.enrolment import from_base64
 from gateway.process import keyring
 from gateway.process.enrolment import pem
@@ -154,4 +154,4 @@ def state_ends(desk: Desk) -> None:
 
 
 def _end(certificate: bytes) -> str:
-    return read_certificate(certificate, Scope.BOX).not_valid_after_utc.astimezone(UTC).date().isoformat()
+    return day_of(read_certificate(certificate, Scope.BOX).not_valid_after_utc)
