@@ -16,7 +16,7 @@ from typing import Any
 
 from gateway.book.moves import utc_now
 from gateway.commands import concentrator_alarms, concentrator_boxes
-from gateway.commands.parser import typed_day
+from gateway.commands.parser import since_day
 from gateway.concentrator.disk import OctDiskFull
 from gateway.concentrator.schema import known, open_reading
 from gateway.concentrator.settings import ConcentratorSettings
@@ -59,7 +59,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     accept.set_defaults(act=accept_journal)
     again = actions.add_parser("redeliver", help="remettre de nouveau à un boîtier restauré ce qu'il a eu depuis")
     again.add_argument("sender", metavar="PARTENAIRE", help="identifiant PeSIT du boîtier (PI 3)")
-    again.add_argument("--since", required=True, type=typed_day, metavar="AAAA-MM-JJ", help="le jour de sa sauvegarde")
+    again.add_argument("--since", required=True, type=since_day, metavar="AAAA-MM-JJ", help="le jour de sa sauvegarde")
     again.add_argument("--directory", type=Path, **DIRECTORY)
     again.set_defaults(act=redeliver)
     concentrator_alarms.register(actions, DIRECTORY)

@@ -17,7 +17,7 @@ from gateway.book.inspection import Authority, inspect
 from gateway.book.proofs import Wanted, read_told
 from gateway.book.segments import names
 from gateway.commands.keeper import ask, common
-from gateway.commands.parser import typed_moment
+from gateway.commands.parser import since_moment, until_moment
 from gateway.envelope.certificates import load_certificates, load_lists
 from gateway.errors import Refused, Scope, naming, os_words
 from gateway.follow.moments import stamp
@@ -48,8 +48,8 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     show = common(verbs.add_parser("show", help="les lignes d'une chaîne"))
     show.add_argument("--chain", choices=CHAINS, default=EVIDENCE, help="preuve ou consultations ; sinon preuve")
     show.add_argument("--fichier", default="", metavar="ID", help="ce qui est arrivé à ce fichier")
-    show.add_argument("--since", default="", type=typed_moment, metavar="MOMENT", help="AAAA-MM-JJ ou plus précis, UTC")
-    show.add_argument("--until", default="", type=typed_moment, metavar="MOMENT", help="compris")
+    show.add_argument("--since", default="", type=since_moment, metavar="MOMENT", help="AAAA-MM-JJ ou plus précis")
+    show.add_argument("--until", default="", type=until_moment, metavar="MOMENT", help="compris")
     show.add_argument("--verb", default="", metavar="ACTE", help="seal, sign, integrate, reveal… (docs/journal.md)")
     show.add_argument("--directory", type=Path, metavar="RÉPERTOIRE", help="une copie des segments")
     show.set_defaults(act=show_journal)

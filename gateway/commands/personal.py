@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.commands.keeper import Row, aligned, ask, common, create, print_rows, reason
-from gateway.commands.parser import typed_day
+from gateway.commands.parser import since_day
 from gateway.errors import Refused
 from gateway.follow.moments import stamp
 from gateway.follow.timeline import PART_WORDS, verb_words
@@ -34,7 +34,7 @@ def register(subparsers: Any) -> None:
     reveal.set_defaults(act=show_facture)
     accesses = common(subparsers.add_parser("accesses", help="qui a vu quoi, d'après le journal des accès"))
     accesses.add_argument("--account", default="", metavar="COMPTE", help="celles de ce compte")
-    accesses.add_argument("--since", default="", type=typed_day, metavar="AAAA-MM-JJ", help="depuis ce jour")
+    accesses.add_argument("--since", default="", type=since_day, metavar="AAAA-MM-JJ", help="depuis ce jour")
     reason(accesses)
     accesses.set_defaults(act=list_accesses)
     export = common(subparsers.add_parser("export", help="tout ce que la passerelle sait d'une personne"))

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from gateway.book.board import BoardReader
 from gateway.book.moves import utc_now
 from gateway.commands.keeper import ask, common, print_rows, reason
-from gateway.commands.parser import typed_day
+from gateway.commands.parser import since_day
 from gateway.commands.sections import SECTIONS, read_paths
 from gateway.config import read_document, read_section
 from gateway.errors import Deferred, Refused, Scope, os_words
@@ -55,7 +55,7 @@ def register(subparsers: Any) -> None:
         parser.set_defaults(act=ask_about_one, op=op)
     returns = common(subparsers.add_parser("returns", help="les retours ; redeliver les remet à disposition"))
     returns.add_argument("action", nargs="?", choices=("list", "redeliver"), default="list", help="sinon list")
-    returns.add_argument("--since", default="", type=typed_day, metavar="AAAA-MM-JJ", help="redeliver : depuis ce jour")
+    returns.add_argument("--since", default="", type=since_day, metavar="AAAA-MM-JJ", help="redeliver : depuis ce jour")
     returns.set_defaults(act=list_returns)
 
 
