@@ -11,7 +11,7 @@ import hashlib
 import io
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from itertools import zip_longest
@@ -60,21 +60,33 @@ class Authority:
     box: str = ""
     unlisted: bool = False
     """Some path was held good without a revocation list of its time."""
-    _known: set[tuple[bytes, str, Use]] = field(default_factory=set, init=False)
+    _good: set[tuple[bytes, str, Use]] = field(default_factory=set, init=False)
+    """What needs no second look for the rest of a day."""
 
     def check(self, certificate: bytes, chain: tuple[bytes, ...], at: str, use: Use) -> None:
-        """Refused or Deferred unless the certificate could be used so at that moment."""
-        key = (certificate, at[:10], use)
-        if key in self._known:
+        """Refused or Deferred unless the certificate could be used so at that moment.
+
+        One that was good at a moment and still is at the end of that day is not looked at again for the day.
+        """
+        rest = (certificate, at[:10], use)
+        if rest in self._good:
             return
         moment = datetime.fromisoformat(at)
+        listed = self._listed(certificate, chain, moment, use)
+        self.unlisted |= not listed
+        with suppress(Refused, Deferred):
+            if listed == self._listed(certificate, chain, moment.replace(hour=23, minute=59, second=59), use):
+                self._good.add(rest)
+
+    def _listed(self, certificate: bytes, chain: tuple[bytes, ...], moment: datetime, use: Use) -> bool:
+        """Whether revocation lists of the moment say so too of what may be used so then; else its path alone does."""
         try:
             check_path(certificate, (*chain, *self.chain), self.roots, self.lists, moment, use)
         except Deferred as trouble:
             if trouble.code not in NO_LIST:
                 raise
-            self.unlisted = True
-        self._known.add(key)
+            return False
+        return True
 
 
 @dataclass

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,11 @@ from filed_journal import Filed, remake
 from journal_bench import act, rewrite
 
 from gateway.book.inspection import Authority
-from gateway.errors import Refused
+from gateway.book.moves import iso
+from gateway.envelope.algorithms import read_certificate
+from gateway.envelope.certificates import Use
+from gateway.envelope.issuing import authority_of, revocation_list
+from gateway.errors import Refused, Scope
 from gateway.formats import canonical
 from gateway.journal.chain import EVIDENCE
 from gateway.journal.segment import LONGEST_LINE, PROOFS
@@ -253,3 +257,23 @@ def test_a_signed_piece_that_is_removed_without_a_gap_is_found(filed: Filed, tmp
 def test_another_root_trusts_nothing(filed: Filed, tmp_path: Path, pki: Pki) -> None:
     found = dataclasses.replace(filed, authority=Authority((pki.certificate("oct-sign"),))).inspect()
     assert found.checkpoints == found.receipts == 0 and len(found.findings) >= 5
+
+
+def test_a_certificate_is_not_good_for_a_day_in_which_it_was_revoked(pki: Pki) -> None:
+    noon = datetime.now(UTC).replace(hour=12, minute=0) + timedelta(days=1)
+    root = authority_of(pki.root, pki.key("ca/root"))
+    boxes = authority_of(pki.certificate("chains/boites"), pki.key("ca/boites"))
+    ours = pki.certificate("box-sign")
+    revoked = {read_certificate(ours, Scope.BOX).serial_number: noon}
+    before = [revocation_list(each, None, {}, noon - timedelta(hours=12), 30) for each in (root, boxes)]
+    lists = (*before, revocation_list(boxes, before[1], revoked, noon, 30))
+    authority = Authority((pki.root,), tuple(pki.chain), lists)
+
+    def check(by: timedelta) -> None:
+        authority.check(ours, (), iso(noon + by), Use.SIGN_JOURNAL)
+
+    check(-timedelta(hours=2))
+    with pytest.raises(Refused, match="CMS-036"):
+        check(timedelta(hours=2))
+    check(-timedelta(hours=1))
+    assert not authority.unlisted
