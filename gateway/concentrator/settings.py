@@ -117,12 +117,12 @@ class ConcentratorSettings:
         self._check_names()
 
     def _check_names(self) -> None:
-        """Refused CFG-010 where one box could come as another: without a name of its own, or with another's."""
+        """Refused CFG-012 where one box could come as another: without a name of its own, or with another's."""
         seen: set[str] = set()
         for one in self.partners if self.client_certificate else ():
             if not one.client_name or one.client_name in seen:
                 text = f"[concentrator] {one.identifier} : client_name doit être le CN de son seul certificat TLS."
-                raise Refused("CFG-010", text, Scope.BOX)
+                raise Refused("CFG-012", text, Scope.BOX)
             seen.add(one.client_name)
 
     @property

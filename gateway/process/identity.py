@@ -41,12 +41,12 @@ class Identity:
     # -- keys
 
     def check_owners(self) -> None:
-        """Refused BOX-005 (scope box) where the directory of an owner of keys is missing, or that of certificates."""
+        """Refused BOX-008 (scope box) where the directory of an owner of keys is missing, or that of certificates."""
         owners = sorted({row.owner for row in (*KEYS, *SECRETS) if row.owner != PRACTICE})
         for directory in (self._paths.trust, *(self._paths.keys / owner for owner in owners)):
             if not directory.is_dir():
                 text = f"Le répertoire {directory} manque : systemd-tmpfiles --create n'a pas été passé."
-                raise Refused("BOX-005", text, Scope.BOX)
+                raise Refused("BOX-008", text, Scope.BOX)
 
     def keep_key(self, row: BoxKey, key: PrivateKey) -> None:
         """A new private key into its owner's directory, for its owner alone, durably."""

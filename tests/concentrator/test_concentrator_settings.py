@@ -43,6 +43,6 @@ def test_a_rule_that_is_none_is_refused() -> None:
 @pytest.mark.parametrize("names", [("",), ("box1", ""), ("box1", "box1")])
 def test_no_box_may_come_by_the_certificate_of_another(names: tuple[str, ...]) -> None:
     partners = tuple(PartnerAccess(f"BOX{n}", "", Path("/x.pem"), name) for n, name in enumerate(names))
-    with pytest.raises(Refused, match="CFG-010"):
+    with pytest.raises(Refused, match="CFG-012"):
         ConcentratorSettings(partners=partners)
     assert ConcentratorSettings(partners=partners, client_certificate=False).partners == partners

@@ -204,7 +204,7 @@ def test_a_request_under_way_is_kept_until_it_is_settled(paths: Paths) -> None:
 
 
 def test_without_the_directories_of_owners_nothing_is_begun(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="BOX-005"):
+    with pytest.raises(Refused, match="BOX-008"):
         Identity(Paths(keys=tmp_path, trust=tmp_path)).check_owners()
 
 
