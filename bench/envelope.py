@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -26,6 +24,7 @@ from typing import Any
 
 import peak
 
+from bench.pki import development_pki
 from bench.rows import row
 from gateway.envelope.certificates import load_certificates, load_key
 from gateway.envelope.seal import Opened, Sealer
@@ -191,12 +190,8 @@ def read(pki: Path, name: str) -> tuple[bytes, Any]:
 
 def measure() -> list[dict[str, Any]]:
     """All of it, in a directory of its own."""
-    root = Path(tempfile.mkdtemp(prefix="oct-bench-"))
-    try:
-        subprocess.run([sys.executable, str(REPO / "certs-dev/make-certs"), str(root / "pki")], check=True)
-        return [*beside_openssl(root, root / "pki"), *beside_the_limit(root, root / "pki")]
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+    with development_pki() as (root, pki):
+        return [*beside_openssl(root, pki), *beside_the_limit(root, pki)]
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from typing import Any
 
 from stage import free_port
 
+from bench.pki import development_pki
 from bench.rows import row
 from gateway.pesit.profiles import STANDARD
 
@@ -267,14 +268,9 @@ def many_small(root: Path) -> list[dict[str, Any]]:
 
 def measure() -> list[dict[str, Any]]:
     """All of it, in a directory of its own."""
-    root = Path(tempfile.mkdtemp(prefix="oct-bench-"))
-    try:
-        subprocess.run([sys.executable, str(REPO / "certs-dev/make-certs"), str(root / "pki")], check=True)
-        pki = root / "pki"
+    with development_pki() as (root, pki):
         (pki / "root-and-chain.pem").write_bytes(
             (pki / "root.pem").read_bytes() + (pki / "chains/oct.pem").read_bytes()
         )
         (root / "ssh2").mkdir()
         return [*over_loopback(root, pki), *over_a_slow_line(root), *on_a_slow_disk(root), *many_small(root)]
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
