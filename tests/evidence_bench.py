@@ -27,7 +27,6 @@ from keeper_bench import KeeperBench
 from samples import EMITTER
 from stage import REPO, SENDER
 
-from gateway.book.moves import iso
 from gateway.book.proofs import Tree
 from gateway.envelope import der
 from gateway.envelope.algorithms import PrivateKey
@@ -36,6 +35,7 @@ from gateway.envelope.certificates import load_lists
 from gateway.envelope.seal import Sealer
 from gateway.envelope.signed import detached, sign_with_key, signed_size, write_signed
 from gateway.formats.arl import Arl, ArlLot
+from gateway.formats.days import iso
 from gateway.formats.receipt import JournalHead, Receipt
 from gateway.formats.returns import ReturnKind, pack
 from gateway.journal.chain import EVIDENCE

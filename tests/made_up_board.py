@@ -8,9 +8,10 @@ from typing import Any
 
 from gateway.book.board import Board
 from gateway.book.doors import Copied
-from gateway.book.moves import Book, iso
+from gateway.book.moves import Book
 from gateway.errors import Deferred, Scope
 from gateway.fichier import State, Verb
+from gateway.formats.days import iso
 
 NOW = datetime(2026, 11, 23, 13, 30, tzinfo=UTC)
 """14 h 30 in Paris, a Monday."""

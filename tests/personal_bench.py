@@ -11,8 +11,8 @@ from typing import Any
 
 from keeper_bench import KeeperBench
 
-from gateway.book.moves import iso
 from gateway.fichier import Verb
+from gateway.formats.days import iso
 from gateway.formats.intake import IntakeHeader
 from gateway.process.runtime import unix_listener
 from gateway.services.intake import Deposit

@@ -19,17 +19,13 @@ from gateway.book.doors import Copied
 from gateway.book.schema import check_integrity, open_book, transaction
 from gateway.errors import Scope, Trouble
 from gateway.fichier import State, Verb, may, target
+from gateway.formats.days import iso
 from gateway.journal.chain import EVIDENCE, START, Row, row_hash, row_text
 
 DEATHS_BEFORE_HOLD = 5
 """Abnormal deaths of the keeper on one claim in one state, after which a person must look."""
 
 Fact = Mapping[str, Any]
-
-
-def iso(at: datetime) -> str:
-    """A moment as the book writes it: ISO 8601, UTC, seconds."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def utc_now() -> datetime:

@@ -17,7 +17,6 @@ from typing import Any
 
 from gateway.book import backup
 from gateway.book.doors import Door
-from gateway.book.moves import iso
 from gateway.book.restore import Place, restore
 from gateway.commands.sections import add_config, installed
 from gateway.commands.terminal import ask_secret
@@ -26,6 +25,7 @@ from gateway.disk import LOCK, lock, sync_directory
 from gateway.envelope.algorithms import PrivateKey
 from gateway.envelope.certificates import load_key
 from gateway.errors import Deferred, Scope, naming, os_words
+from gateway.formats.days import iso
 from gateway.formats.words import plural
 from gateway.process.credentials import stored
 from gateway.process.keyring import read_certificate

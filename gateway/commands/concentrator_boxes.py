@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import Any
 
-from gateway.book.moves import iso, utc_now
+from gateway.book.moves import utc_now
 from gateway.commands.sections import SECTIONS, add_config
 from gateway.concentrator.boxes import MOST_TRIES, Boxes, MandateRow
 from gateway.concentrator.disk import OctDiskFull
@@ -29,6 +29,7 @@ from gateway.envelope.box_keys import BY_NAME
 from gateway.envelope.succession import first_root
 from gateway.errors import Refused, Scope
 from gateway.formats.codes import RANDOM_BYTES, proof_key, read_code, write_code
+from gateway.formats.days import iso
 from gateway.formats.enrolment import fingerprint, fingerprint_words
 from gateway.formats.words import plural
 

@@ -12,8 +12,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.book.moves import iso
-from gateway.formats.days import PARIS
+from gateway.formats.days import PARIS, iso
 
 USAGE = 64
 

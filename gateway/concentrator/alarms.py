@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gateway.book.moves import iso
 from gateway.errors import Refused, Scope
+from gateway.formats.days import iso
 
 SETTLED = "OCT-023"
 """The word on an alarm that it is dealt with."""

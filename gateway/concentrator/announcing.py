@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from gateway.book.moves import iso
 from gateway.concentrator.alarms import ENDS, settle_ends
 from gateway.concentrator.boxes import Boxes, note_told
 from gateway.concentrator.keys import Keys, Trust, load_transport
@@ -28,6 +27,7 @@ from gateway.envelope.names import display_name
 from gateway.envelope.succession import known_chain, successor
 from gateway.errors import Scope, Trouble
 from gateway.formats.announcement import Announcement
+from gateway.formats.days import iso
 from gateway.formats.enrolment import to_base64
 from gateway.formats.returns import ReturnHeader
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from gateway.book.moves import iso
 from gateway.concentrator.settings import ConcentratorSettings, PartnerAccess
 from gateway.concentrator.store import Store
 from gateway.envelope.algorithms import read_certificate
 from gateway.envelope.certificates import load_certificates
 from gateway.errors import Deferred, Refused, Scope, os_words
+from gateway.formats.days import iso
 from gateway.formats.mandates import Mandate
 
 MOST_TRIES = 5

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 
-from gateway.book.moves import iso
 from gateway.concentrator.store import Store
 from gateway.disk import DiskFull, room
+from gateway.formats.days import iso
 from gateway.pesit import diagnostics
 
 

@@ -17,7 +17,6 @@ import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from gateway.book.moves import iso
 from gateway.concentrator.boxes import MOST_TRIES, Boxes, Enrolled
 from gateway.concentrator.keys import Keys, Trust, load_authority
 from gateway.concentrator.settings import ConcentratorSettings
@@ -30,6 +29,7 @@ from gateway.envelope.signed import SignedContent, read_signed, sign_with_key, s
 from gateway.envelope.succession import first_root
 from gateway.errors import Refused, Scope
 from gateway.formats.codes import proof
+from gateway.formats.days import iso
 from gateway.formats.enrolment import (
     REQUEST_LIMIT,
     Bundle,

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import BinaryIO, Literal
 
-from gateway.book.moves import iso
 from gateway.concentrator.boxes import Members
 from gateway.concentrator.content import check_content
 from gateway.concentrator.keys import Keys, Trust
@@ -30,7 +29,7 @@ from gateway.envelope.certificates import Use, holder
 from gateway.envelope.seal import Opened
 from gateway.envelope.signed import SignedContent, read_signed
 from gateway.errors import Refused, Scope, Trouble
-from gateway.formats.days import day_of
+from gateway.formats.days import day_of, iso
 from gateway.formats.enrolment import RENEWAL
 from gateway.formats.findings import Report
 from gateway.formats.mandates import emitter_words, mandates_of

@@ -21,7 +21,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from gateway.book.doors import Copied, Door, blocks, copy_hashing
-from gateway.book.moves import iso
 from gateway.concentrator.boxes import Members
 from gateway.concentrator.disk import OctDiskFull
 from gateway.concentrator.reception import FICHIER_NAME
@@ -29,6 +28,7 @@ from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
 from gateway.disk import DiskFull, room, sync_directory
 from gateway.errors import Refused, Scope
+from gateway.formats.days import iso
 from gateway.formats.landing import DEMAND, DEPOT, HAD, RETURNS, read_landing_name
 
 MOST_RETURNS = 100

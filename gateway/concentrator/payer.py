@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from gateway.book.moves import iso
 from gateway.concentrator.settings import PayerSettings
 from gateway.formats.arl import Arl, ArlLot
-from gateway.formats.days import day_of
+from gateway.formats.days import day_of, iso
 from gateway.formats.findings import Facture, Lot, Report
 from gateway.formats.noemie_values import Part, Reject, Return, ReturnedFacture, Transfer
 from gateway.formats.noemie_write import write_return

@@ -18,7 +18,6 @@ from datetime import datetime
 from pathlib import Path
 
 from gateway.book.doors import Copied
-from gateway.book.moves import iso
 from gateway.concentrator.boxes import Members
 from gateway.concentrator.disk import Disk, OctDiskFull
 from gateway.concentrator.keys import Trust
@@ -29,6 +28,7 @@ from gateway.concentrator.store import Store, number_of
 from gateway.envelope.certificates import Use
 from gateway.envelope.names import common_name
 from gateway.errors import Deferred
+from gateway.formats.days import iso
 from gateway.link.partners import Passwords
 from gateway.pesit import diagnostics
 from gateway.pesit.records import Form

@@ -13,7 +13,6 @@ import sqlite3
 from datetime import datetime
 from typing import BinaryIO
 
-from gateway.book.moves import iso
 from gateway.concentrator.boxes import Boxes, add_certificate
 from gateway.concentrator.enrolment import issue_all, read_requests
 from gateway.concentrator.keys import Keys, Trust, load_authority
@@ -25,6 +24,7 @@ from gateway.envelope.certificates import Use
 from gateway.envelope.issuing import Asked, asked_before
 from gateway.envelope.signed import read_signed
 from gateway.errors import Refused, Scope
+from gateway.formats.days import iso
 from gateway.formats.enrolment import (
     REQUEST_LIMIT,
     Named,

@@ -16,7 +16,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from gateway.book.moves import iso
 from gateway.concentrator.boxes import Members
 from gateway.concentrator.keys import Trust
 from gateway.concentrator.landing import Landing
@@ -24,6 +23,7 @@ from gateway.concentrator.mailbox import Mailbox
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
 from gateway.errors import Refused, Scope, Trouble
+from gateway.formats.days import iso
 
 STUCK = "OCT-019"
 """A return that our own key does not open, or a certificate of the box that may not be sealed to."""

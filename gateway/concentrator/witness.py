@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from gateway.book.moves import iso
 from gateway.concentrator.keys import Trust
 from gateway.envelope.certificates import Use
 from gateway.errors import Refused, Trouble
+from gateway.formats.days import iso
 from gateway.formats.receipt import JournalHead
 from gateway.journal.chain import EVIDENCE
 from gateway.journal.checkpoint import Carried, Checkpoint, check_steps, read_carried, read_checkpoint

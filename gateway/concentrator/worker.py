@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from gateway.book.moves import iso, utc_now
+from gateway.book.moves import utc_now
 from gateway.concentrator.announcing import Announcing
 from gateway.concentrator.boxes import Members
 from gateway.concentrator.disk import Disk, OctDiskFull
@@ -23,6 +23,7 @@ from gateway.concentrator.mailbox import Mailbox
 from gateway.concentrator.resealing import Resealing
 from gateway.concentrator.settings import ConcentratorSettings
 from gateway.concentrator.store import Store
+from gateway.formats.days import iso
 from gateway.process.runtime import Runtime
 
 LOOK_S = 1.0

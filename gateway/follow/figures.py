@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.book.board import BoardReader
-from gateway.book.moves import iso
 from gateway.fichier import State
 from gateway.follow.headline import Facts, Headline
 from gateway.follow.moments import midnight
 from gateway.follow.refusals import CORRECT, cures
+from gateway.formats.days import iso
 from gateway.formats.words import plural
 
 LATELY = timedelta(days=7)

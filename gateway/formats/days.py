@@ -1,12 +1,20 @@
-"""The days of the practice: a fichier, a mandate and a certificate's end are dated as its people count, in the time
-of Paris.  Moments are kept in UTC; from 22 or 23 h UTC on, the two disagree about which day it is."""
+"""Moments as they are kept, and the days of the practice.
+
+Moments are kept in UTC.  A fichier, a mandate and a certificate's end are dated as people count, in the time of Paris:
+from 22 or 23 h UTC on, the two disagree about which day it is.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 PARIS = ZoneInfo("Europe/Paris")
+
+
+def iso(at: datetime) -> str:
+    """An aware moment as it is kept: ISO 8601, UTC, seconds."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def day_of(at: datetime) -> str:

@@ -19,7 +19,6 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.book.moves import iso
 from gateway.envelope.algorithms import UNREADABLE, PrivateKey, public_key, read_certificate
 from gateway.envelope.box_keys import BY_NAME, KEYS, PRACTICE
 from gateway.envelope.certificates import Use, check_path
@@ -29,6 +28,7 @@ from gateway.envelope.signed import read_signed
 from gateway.envelope.succession import believed_roots, below
 from gateway.errors import Refused, Scope
 from gateway.formats.codes import proof
+from gateway.formats.days import iso
 from gateway.formats.enrolment import (
     ANSWER_LIMIT,
     REQUEST_LIMIT,

@@ -23,12 +23,13 @@ from urllib.parse import unquote
 
 from gateway.book.board import BoardReader
 from gateway.book.doors import Door, blocks
-from gateway.book.moves import iso, utc_now
+from gateway.book.moves import utc_now
 from gateway.config import Paths, setting
 from gateway.disk import room
 from gateway.envelope.seal import Sealer
 from gateway.errors import Refused
 from gateway.follow.headline import fichier_words
+from gateway.formats.days import iso
 from gateway.formats.intake import Channel, IntakeHeader, clean_name, pack_header
 from gateway.formats.returns import read_return
 from gateway.lan.folder import PracticeFolder

@@ -16,12 +16,12 @@ from filed_journal import Filed, remake
 from journal_bench import act, rewrite
 
 from gateway.book.inspection import Authority
-from gateway.book.moves import iso
 from gateway.envelope.algorithms import read_certificate
 from gateway.envelope.certificates import Use
 from gateway.envelope.issuing import authority_of, revocation_list
 from gateway.errors import Refused, Scope
 from gateway.formats import canonical
+from gateway.formats.days import iso
 from gateway.journal.chain import EVIDENCE
 from gateway.journal.segment import LONGEST_LINE, PROOFS
 from gateway.services.keeper.audit import Daily

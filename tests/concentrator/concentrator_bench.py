@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from development_pki import Pki
 
 from gateway.book.doors import Copied
-from gateway.book.moves import iso
 from gateway.concentrator.boxes import Members
 from gateway.concentrator.disk import Disk
 from gateway.concentrator.integration import Integration
@@ -29,6 +28,7 @@ from gateway.envelope.seal import Opened, Sealer
 from gateway.envelope.signed import read_signed, sign_with_key, signed_size, write_signed
 from gateway.formats.b2 import check
 from gateway.formats.b2_write import write_fichier
+from gateway.formats.days import iso
 from gateway.formats.findings import Facture, Lot, Report
 from gateway.formats.keys import nir_key
 from gateway.formats.mandates import Mandate

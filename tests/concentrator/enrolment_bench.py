@@ -11,7 +11,6 @@ from pathlib import Path
 from concentrator_bench import DOCTOR, Bench, make_bench
 from development_pki import Pki
 
-from gateway.book.moves import iso
 from gateway.concentrator.boxes import Boxes
 from gateway.concentrator.enrolment import Enrolment
 from gateway.concentrator.keys import load_keys, load_trust
@@ -21,6 +20,7 @@ from gateway.concentrator.store import Store
 from gateway.config import Paths
 from gateway.envelope.signed import sign_with_key, write_signed
 from gateway.formats.codes import proof_key
+from gateway.formats.days import iso
 from gateway.process.enrolment import Accepted, accept, prepare
 from gateway.process.identity import Identity
 

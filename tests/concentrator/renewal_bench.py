@@ -12,7 +12,6 @@ from development_pki import Pki
 from enrolment_bench import PARTNER, EnrolmentBench, make_enrolment_bench
 
 from gateway.book.doors import Copied
-from gateway.book.moves import iso
 from gateway.concentrator.boxes import Boxes
 from gateway.concentrator.reception import Reception
 from gateway.concentrator.settings import PartnerAccess
@@ -22,6 +21,7 @@ from gateway.envelope.requests import make_request, new_key
 from gateway.envelope.seal import Sealer
 from gateway.envelope.signed import sign_with_key, signed_size, write_signed
 from gateway.errors import Trouble
+from gateway.formats.days import iso
 from gateway.formats.enrolment import RENEWAL, Bundle, Named, RenewalRequest, fingerprint, to_base64
 
 NAMES = ("box-seal", "box-sign", "box-transport")

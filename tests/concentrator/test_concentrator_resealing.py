@@ -20,7 +20,6 @@ from later_pki import LaterPki
 from renewal_bench import RenewalBench
 
 import gateway.book.parts
-from gateway.book.moves import iso
 from gateway.concentrator.boxes import Boxes
 from gateway.concentrator.landing import Landing
 from gateway.concentrator.publishing import publish
@@ -32,6 +31,7 @@ from gateway.concentrator.worker import sweep
 from gateway.envelope.algorithms import PrivateKey
 from gateway.envelope.seal import Opened
 from gateway.errors import Refused
+from gateway.formats.days import iso
 from gateway.formats.landing import DEMAND, DEPOT, RETURNS, had_name
 from gateway.pesit.transfer import Identity, SyncPoint
 

@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from development_pki import Pki
 
-from gateway.book.moves import iso
 from gateway.concentrator.keys import load_trust
 from gateway.concentrator.store import Store
 from gateway.envelope.algorithms import PrivateKey
@@ -26,6 +25,7 @@ from gateway.envelope.certificates import Use
 from gateway.envelope.seal import Sealer
 from gateway.envelope.signed import sign_with_key, signed_size, write_signed
 from gateway.formats.b2 import check
+from gateway.formats.days import iso
 from gateway.journal.chain import EVIDENCE
 from gateway.journal.checkpoint import Carried, Checkpoint, Step, pack_carried, sign_checkpoint
 from gateway.journal.merkle import complete_root, consistency, leaf_hash, root

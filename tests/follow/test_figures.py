@@ -10,11 +10,11 @@ import pytest
 from made_up_board import NOW, MadeUp, made_up_day
 
 from gateway.book.board import BoardReader
-from gateway.book.moves import iso
 from gateway.errors import Scope
 from gateway.fichier import State
 from gateway.follow import figures
 from gateway.follow.headline import headline
+from gateway.formats.days import iso
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from development_pki import Pki
 from later_pki import LaterPki
 
-from gateway.book.moves import iso
 from gateway.envelope.seal import Sealer
 from gateway.envelope.signed import sign_with_key, signed_size, write_signed
 from gateway.formats.announcement import Announcement
+from gateway.formats.days import iso
 from gateway.formats.enrolment import to_base64
 from gateway.formats.returns import pack
 from gateway.process import keyring

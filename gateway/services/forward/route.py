@@ -16,6 +16,7 @@ from typing import Any
 
 from gateway.disk import DiskFull
 from gateway.errors import Refused, Scope, Trouble
+from gateway.formats.days import iso
 from gateway.services.forward.settings import ForwardSettings
 
 WORDS: Mapping[str, str] = {
@@ -108,5 +109,5 @@ class Route:
         if not code and self._told == "":
             return
         self._told = code
-        at = datetime.fromtimestamp(time.time() + delay, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        at = iso(datetime.fromtimestamp(time.time() + delay, UTC))
         self._tell_fact({"name": self.name, "code": code, "text": text, "next": at if code else ""})

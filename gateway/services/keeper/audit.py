@@ -15,11 +15,11 @@ from typing import Any
 from cryptography import x509
 
 from gateway.book import exhibits
-from gateway.book.moves import iso
 from gateway.book.proofs import Proofs, Tree
 from gateway.envelope.certificates import Use, lists_of
 from gateway.envelope.signed import Signature
 from gateway.errors import Deferred, Refused, Scope
+from gateway.formats.days import iso
 from gateway.formats.receipt import Receipt
 from gateway.journal.chain import ACCESS, EVIDENCE
 from gateway.journal.checkpoint import (

@@ -16,9 +16,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from gateway.book.moves import Book, iso
+from gateway.book.moves import Book
 from gateway.errors import Deferred, Refused, Scope
 from gateway.follow.moments import on_words
+from gateway.formats.days import iso
 from gateway.process.release import RELEASED
 
 TOLERANCE = timedelta(minutes=15)

@@ -15,11 +15,11 @@ from inspect import isawaitable
 from typing import Any
 
 from gateway.book.mandates import TABLES, read_register, signers
-from gateway.book.moves import iso
 from gateway.book.proofs import Wanted, select
 from gateway.disk import DiskFull, room
 from gateway.errors import Refused, Trouble
 from gateway.fichier import State, Verb
+from gateway.formats.days import iso
 from gateway.formats.enrolment import from_base64
 from gateway.journal.chain import EVIDENCE
 from gateway.services.keeper.asking import Act, Ask, user_of

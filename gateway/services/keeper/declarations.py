@@ -18,12 +18,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.book.mandates import declare
-from gateway.book.moves import iso
 from gateway.card.proof import change_message
 from gateway.config import read_section
 from gateway.envelope import algorithms
 from gateway.envelope.certificates import Use, holder
 from gateway.errors import Refused, Scope
+from gateway.formats.days import iso
 from gateway.formats.mandate_changes import able, differences, digest, titulaires, unable_words
 from gateway.formats.mandates import Register
 from gateway.services.keeper.asking import Act, Ask

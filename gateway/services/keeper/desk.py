@@ -19,7 +19,7 @@ from typing import Any
 from gateway.book.board import Board
 from gateway.book.doors import Door
 from gateway.book.mandates import declare
-from gateway.book.moves import Book, iso
+from gateway.book.moves import Book
 from gateway.book.parts import Parts
 from gateway.book.retention import CLOSED
 from gateway.config import Paths, setting
@@ -27,6 +27,7 @@ from gateway.disk import DiskFull
 from gateway.errors import Refused, Scope
 from gateway.fichier import State
 from gateway.follow.headline import advice
+from gateway.formats.days import iso
 from gateway.formats.mandates import RULES, Absence, Card, Emitter, Mandate, Practitioner, Register
 from gateway.process.runtime import Runtime
 from gateway.services.keeper.clock import AHEAD, Watch

@@ -22,7 +22,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.book import exhibits
-from gateway.book.moves import iso
 from gateway.book.proofs import Proofs, Tree
 from gateway.card.proof import proof_message
 from gateway.envelope import certificates
@@ -31,6 +30,7 @@ from gateway.envelope.certificates import line_of, lists_of
 from gateway.envelope.signed import Signature, detached, directly_signed, read_signed
 from gateway.errors import Refused
 from gateway.formats import canonical
+from gateway.formats.days import iso
 from gateway.formats.returns import ReturnHeader
 from gateway.journal.chain import EVIDENCE, START
 from gateway.journal.checkpoint import Checkpoint, read_checkpoint

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from gateway.book.moves import iso
 from gateway.envelope.algorithms import public_key
 from gateway.envelope.box_keys import KEYS, BoxKey
 from gateway.envelope.identifiers import issuer_and_serial
 from gateway.envelope.requests import mark
 from gateway.fichier import State, Verb
+from gateway.formats.days import iso
 from gateway.process import keyring
 from gateway.process.renewal import OwnKeys
 from gateway.services.keeper.desk import Desk, entry_name

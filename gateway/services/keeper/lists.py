@@ -17,12 +17,12 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from gateway.book.moves import iso
 from gateway.disk import sync_directory
 from gateway.envelope.lists import LIMIT, Authority, Listing, authorities, is_newer, read_listing, unbundle
 from gateway.envelope.revocation import GRACE
 from gateway.errors import Refused, Scope
 from gateway.follow.moments import on_words
+from gateway.formats.days import iso
 from gateway.formats.words import plural
 from gateway.services.keeper.desk import Desk
 

@@ -14,7 +14,6 @@ import io
 from datetime import date, timedelta
 
 from gateway.book.doors import Door
-from gateway.book.moves import iso
 from gateway.envelope.algorithms import public_key
 from gateway.envelope.box_keys import BY_NAME, KEYS, PRACTICE
 from gateway.envelope.names import common_name
@@ -22,6 +21,7 @@ from gateway.envelope.requests import mark, read_request
 from gateway.envelope.seal import Sealer
 from gateway.envelope.signed import sign_with_key, signed_size, write_signed
 from gateway.errors import Deferred, Refused, Scope
+from gateway.formats.days import iso
 from gateway.formats.enrolment import (
     RENEWAL,
     REQUEST_LIMIT,

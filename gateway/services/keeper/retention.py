@@ -15,8 +15,8 @@ from typing import Any
 
 from gateway.book import retention as rows
 from gateway.book.backup import clear_asides
-from gateway.book.moves import iso
 from gateway.errors import Refused, Scope
+from gateway.formats.days import iso
 from gateway.formats.words import day
 from gateway.services.keeper.desk import Desk
 from gateway.services.keeper.mandates import today

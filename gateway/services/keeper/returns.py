@@ -20,7 +20,6 @@ from datetime import datetime
 from typing import Any
 
 from gateway.book.doors import Copied
-from gateway.book.moves import iso
 from gateway.book.parts import Writable
 from gateway.envelope import certificates
 from gateway.envelope.seal import Opened, seal
@@ -31,6 +30,7 @@ from gateway.follow.factures import settle
 from gateway.follow.lots import acknowledge
 from gateway.formats.announcement import Announcement
 from gateway.formats.arl import Arl
+from gateway.formats.days import iso
 from gateway.formats.enrolment import RENEWAL, RenewalAnswer
 from gateway.formats.masking import name_without_nir, without_nir
 from gateway.formats.noemie_values import Return

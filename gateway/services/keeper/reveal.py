@@ -15,9 +15,9 @@ import json
 from datetime import UTC, timedelta
 from typing import Any
 
-from gateway.book.moves import iso
 from gateway.errors import Refused, Scope
 from gateway.formats.b2_revealed import NOTHING, Revealed
+from gateway.formats.days import iso
 from gateway.formats.headed import Headed
 from gateway.formats.words import plural
 from gateway.journal.chain import ACCESS

@@ -10,12 +10,12 @@ import re
 import time
 from functools import partial
 
-from gateway.book.moves import iso
 from gateway.card.client import CardClient
 from gateway.config import Paths
 from gateway.disk import LOCK, lock
 from gateway.errors import Deferred, Refused, Scope, Trouble
 from gateway.fichier import State
+from gateway.formats.days import iso
 from gateway.formats.masking import name_without_nir
 from gateway.process.runtime import Runtime
 from gateway.services.keeper.archive import Archiving

@@ -12,9 +12,9 @@ import hashlib
 import secrets
 
 from gateway.book.doors import Door
-from gateway.book.moves import iso
 from gateway.book.proofs import Proofs
 from gateway.errors import Refused, Scope
+from gateway.formats.days import iso
 from gateway.journal.chain import EVIDENCE
 from gateway.process.keyring import read_certificates
 from gateway.services.keeper.audit import Prepared

@@ -14,7 +14,6 @@ import hashlib
 from collections.abc import Iterable
 from contextlib import suppress
 
-from gateway.book.moves import iso
 from gateway.envelope.algorithms import read_certificate
 from gateway.envelope.box_keys import KEYS
 from gateway.envelope.certificates import Use
@@ -22,7 +21,7 @@ from gateway.envelope.names import display_name
 from gateway.envelope.succession import believed_roots, known_chain, successor
 from gateway.errors import Deferred, Refused, Scope
 from gateway.formats.announcement import Announcement
-from gateway.formats.days import day_of
+from gateway.formats.days import day_of, iso
 from gateway.formats.enrolment import from_base64
 from gateway.process import keyring
 from gateway.process.enrolment import pem

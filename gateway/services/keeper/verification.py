@@ -12,6 +12,7 @@ from typing import Any
 from gateway.book.inspection import Authority, Inspection, inspect
 from gateway.config import Paths
 from gateway.errors import Deferred, Scope, Trouble
+from gateway.formats.days import iso
 from gateway.process.keyring import read_certificates
 from gateway.services.keeper.keys import read_trust
 
@@ -65,7 +66,7 @@ class Verification:
         except Trouble as trouble:
             self._trouble = trouble
             return
-        self._outcome = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), found
+        self._outcome = iso(datetime.now(UTC)), found
         self._untold = True
 
     def _reach(self, rows: int) -> None:
