@@ -125,7 +125,7 @@ class KeeperBench:
         """A practitioner's card lies in the reader."""
         self.card = {
             "state": state, "code": "CPS-LOCKED", "text": "Le code est attendu.", "holder": HOLDERS[holder],
-            "serial": "4321", "tries": 3, "valid_until": "2099-01-01", "identifier": holder,
+            "serial": "4321", "tries": 3, "valid_until": "2099-01-01T00:00:00+00:00", "identifier": holder,
         }  # fmt: skip
 
     def sign(self, key: str, signer: str = DOCTOR) -> None:

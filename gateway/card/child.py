@@ -26,7 +26,6 @@ from gateway.card.failures import COPY
 from gateway.card.pin import Pin
 from gateway.card.reader import Readers
 from gateway.errors import Refused, Scope, Trouble
-from gateway.formats.days import day_of
 
 if TYPE_CHECKING:
     from gateway.card.session import Cards, Proof, Session, Signed
@@ -52,7 +51,7 @@ class Hand:
             "name": holder.name,
             "identifier": holder.identifier,
             "kind": holder.kind,
-            "valid_until": day_of(sight.valid_until),
+            "valid_until": sight.valid_until.isoformat(),
             "pad": sight.pad,
         }
 

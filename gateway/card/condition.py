@@ -38,7 +38,8 @@ RANKS = (
 @dataclass(frozen=True)
 class Condition:
     """State, code and sentence, and what may be known of the card without its code; ``serial`` its last four digits,
-    ``identifier`` as mandates name the holder, ``pad`` whether the code is typed on the reader."""
+    ``valid_until`` a moment (ISO 8601, UTC), ``identifier`` as mandates name the holder, ``pad`` whether the code is
+    typed on the reader."""
 
     state: str
     code: str

@@ -16,7 +16,7 @@ from typing import Any
 
 from gateway.book.moves import utc_now
 from gateway.commands import concentrator_alarms, concentrator_boxes
-from gateway.commands.parser import since_day
+from gateway.commands.moments import since_day
 from gateway.concentrator.disk import OctDiskFull
 from gateway.concentrator.schema import known, open_reading
 from gateway.concentrator.settings import ConcentratorSettings

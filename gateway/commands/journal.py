@@ -17,7 +17,7 @@ from gateway.book.inspection import Authority, inspect
 from gateway.book.proofs import Wanted, read_told
 from gateway.book.segments import names
 from gateway.commands.keeper import ask, common
-from gateway.commands.parser import since_moment, until_moment
+from gateway.commands.moments import since_moment, until_moment
 from gateway.envelope.certificates import load_certificates, load_lists
 from gateway.errors import Refused, Scope, naming, os_words
 from gateway.follow.moments import stamp

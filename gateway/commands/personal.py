@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.commands.keeper import Row, aligned, ask, common, create, print_rows, reason
-from gateway.commands.parser import since_day
+from gateway.commands.moments import since_day
 from gateway.errors import Refused
 from gateway.follow.moments import stamp
 from gateway.follow.timeline import PART_WORDS, verb_words

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from gateway.book.board import BoardReader
 from gateway.book.moves import utc_now
 from gateway.commands.keeper import ask, common, print_rows, reason
-from gateway.commands.parser import since_day
+from gateway.commands.moments import since_day
 from gateway.commands.sections import SECTIONS, read_paths
 from gateway.config import read_document, read_section
 from gateway.errors import Deferred, Refused, Scope, os_words

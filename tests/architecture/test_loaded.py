@@ -17,7 +17,8 @@ UNWANTED = {
     "intake": ("asn1crypto", "paramiko", "jinja2", "gateway.link", "gateway.pesit", "http.client"),
     "keeper": ("asn1crypto", "paramiko", "jinja2", "h11", "gateway.link.client", "gateway.pesit", "gateway.formats.b2",
                "gateway.formats.noemie", "http.client"),
-    "card": ("asn1crypto", "paramiko", "jinja2", "h11", "cryptography", "sqlite3", "gateway.link", "gateway.pesit"),
+    "card": ("asn1crypto", "paramiko", "jinja2", "h11", "cryptography", "sqlite3", "gateway.link", "gateway.pesit",
+             "zoneinfo"),
     "forward": ("asn1crypto", "paramiko", "jinja2", "h11", "http.client"),
     "status": ("asn1crypto", "paramiko", "cryptography", "gateway.link", "gateway.pesit", "http.client"),
 }  # fmt: skip

@@ -214,11 +214,11 @@ def test_the_end_of_a_certificate_is_said_with_the_card_away(left: int, code: st
 
 def test_the_card_in_the_reader_counts_even_if_it_never_signed(bench: KeeperBench) -> None:
     bench.insert(DOCTOR)
-    bench.card["valid_until"] = bench.day(20)
+    bench.card["valid_until"] = (bench.now + timedelta(days=20)).isoformat()
     bench.turn()
     assert bench.condition("certificate")["code"] == "MND-CERT-30"
     bench.insert(NURSE)
-    bench.card["valid_until"] = bench.day(20)
+    bench.card["valid_until"] = (bench.now + timedelta(days=20)).isoformat()
     bench.turn()
     assert bench.condition("certificate")["code"] == "", "who signs nothing here is not warned"
 

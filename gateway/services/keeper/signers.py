@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from cryptography import x509
@@ -98,10 +98,14 @@ def _signs_here(desk: Desk, who: str) -> bool:
 def state_ends(desk: Desk, cards: Iterable[dict[str, Any]]) -> None:
     """The rung of the ladder: whose certificate ends first, the cards that lie there included."""
     ends = {each.holder: (each.until, each.name) for each in signers(desk.book)}
-    ends |= {card["identifier"]: (card["valid_until"], card["holder"]) for card in cards if card["identifier"]}
+    ends |= {card["identifier"]: (_last_day(card), card["holder"]) for card in cards if card["identifier"]}
     until, name = min((end for who, end in ends.items() if _signs_here(desk, who)), default=("9999-12-31", ""))
     said = f"Le certificat de la carte de {name}"
     state_end(desk, Scope.CARD, "certificate", "MND-CERT", until, said)
+
+
+def _last_day(card: dict[str, Any]) -> str:
+    return day_of(datetime.fromisoformat(card["valid_until"]))
 
 
 def state_end(
