@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from stage import free_port
+from ports import free_port
 
 from bench.pki import development_pki
 from bench.rows import row

@@ -11,11 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 import secrets
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -28,6 +26,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.request import Request, urlopen
 
+from ports import free_port
 from samples import EMITTER
 
 from gateway.book.board import BoardReader
@@ -54,19 +53,6 @@ MANDATES = [{"holder": DOCTOR, "emitter": EMITTER, "role": "titulaire"}]
 T = TypeVar("T")
 
 OWNERS = ("intake", "keeper", "forward", "status")
-
-
-_given: set[int] = set()
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on, below those that the kernel gives away by itself."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            if port not in _given:
-                _given.add(port)
-                return port
 
 
 @dataclass
@@ -321,7 +307,16 @@ class Stage:
                 if found := condition():
                     return found
             time.sleep(0.05)
-        raise TimeoutError(f"{what} did not come in {seconds:.0f} s; logs in {self.logs}")
+        raise TimeoutError(f"{what} did not come in {seconds:.0f} s; {self._ended()}logs in {self.logs}")
+
+    def _ended(self) -> str:
+        """What ended by itself, each with its last line."""
+        told = ""
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                said = (self.logs / f"{name}.log").read_text(errors="replace").splitlines() or [""]
+                told += f"{name} ended with {process.returncode}: {said[-1]}; "
+        return told
 
     def states(self) -> dict[str, str]:
         """Where each fichier stands, by its name, as the board says."""

@@ -10,6 +10,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from ports import free_port
+
 from gateway.formats.landing import DEPOT, RETURNS
 
 CONFIG = """
@@ -35,8 +37,7 @@ class Sshd:
         for room in (DEPOT, RETURNS):
             (self.home / room).mkdir(parents=True)
         self.user = getpass.getuser()
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.make_key(self.mine)
         self.make_key(root / "host")
         (root / "authorized").write_text((root / "mine.pub").read_text())

@@ -9,7 +9,8 @@ import pytest
 import samples
 from line import Line
 from pin_scan import CODE
-from stage import Stage, free_port
+from ports import free_port
+from stage import Stage
 from stage_root import stage_root
 
 REJECTED = samples.lots(3, (3, 2), samples.TODAY)[0].factures[1].number

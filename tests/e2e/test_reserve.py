@@ -19,7 +19,8 @@ import pytest
 import samples
 from line import Line
 from pin_scan import CODE
-from stage import BOX, PATIENCE, Stage, free_port
+from ports import free_port
+from stage import BOX, PATIENCE, Stage
 from stage_root import stage_root
 
 from gateway.formats.landing import DEPOT, RETURNS

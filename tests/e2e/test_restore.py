@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from line import Line
 from pin_scan import CODE
-from stage import BOX, REPO, SENDER, Stage, free_port
+from ports import free_port
+from stage import BOX, REPO, SENDER, Stage
 from stage_root import stage_root
 
 from gateway.envelope.box_keys import BY_NAME

@@ -18,7 +18,8 @@ from urllib.request import urlopen
 import pytest
 import samples
 from pin_scan import CODE
-from stage import BOX, REPO, Stage, free_port
+from ports import free_port
+from stage import BOX, REPO, Stage
 from stage_root import stage_root
 from theft_scan import PRACTICE, Listings, Secret, finds, in_files, key_secrets, nir_secret, pins_in, text_secret
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 from status_bench import API, PAGES, Service
 
 from gateway.errors import Scope
@@ -258,10 +259,8 @@ heavy = {"cryptography", "asn1crypto", "smartcard", "gateway.envelope"} & set(sy
 memory = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS")]
 print(sorted(heavy), int(memory[0].split()[1]))
 """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     told = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path), str(port)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program, str(tmp_path), str(free_port())], capture_output=True, text=True, timeout=60
     )
     assert told.returncode == 0, told.stderr
     heavy, memory = told.stdout.strip().rsplit(" ", 1)
