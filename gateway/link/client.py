@@ -283,12 +283,12 @@ class Connection:
             raise diagnostics.trouble("3.319")
 
     async def pull(
-        self, request: Identity, selected: Callable[[Identity], Receiving], *, restart: bool = False
+        self, request: Identity, selected: Callable[[Identity], Receiving | None], *, restart: bool = False
     ) -> Outcome | None:
-        """Fetch the file that ``request`` asks for, None when there is none (2.205).
+        """Fetch the file that ``request`` asks for, None when there is none (2.205) or none that is wanted.
 
-        ``selected`` gets the identity that the server gave, commits it and says where the data go. For a
-        ``restart`` the request is that identity, and the point is ``Receiving.position``.
+        ``selected`` gets the identity that the server gave, commits it and says where the data go, or None to leave
+        it there. For a ``restart`` the request is that identity, and the point is ``Receiving.position``.
         """
         try:
             reply = await self._ask(transfer.select(request, restart=restart), "ACK(SELECT)", restart)
@@ -299,6 +299,8 @@ class Connection:
         identity = _selected(request, reply)
         async with self._selection():
             receiving = selected(identity)
+            if receiving is None:
+                return None
             try:
                 await self._fetch(receiving, restart, identity.article_length)
             except Interrupted as interrupted:

@@ -211,6 +211,12 @@ def test_a_caller_that_cannot_take_what_it_selected() -> None:
     assert heard == ["CONNECT", "SELECT", "DESELECT", "RELEASE"]
 
 
+def test_what_is_offered_may_be_left_there() -> None:
+    outcome, heard = run_against({}, lambda connection: connection.pull(Identity("LISTES"), lambda identity: None))
+    assert outcome is None
+    assert heard == ["CONNECT", "SELECT", "DESELECT", "RELEASE"]
+
+
 CONNECT = "4020" + "0001" + "0303424f58" + "04034f4354" + "0506534543524554" + "060102" + "160102"
 MSG_IDS = "090a0b02ffff0c044e4f5445" + "0d0107"
 IDS = "09060b01000c0153" + "0d0111" + "110100" + "19021000"

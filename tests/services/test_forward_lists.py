@@ -154,6 +154,29 @@ def test_a_renewed_list_arrives_on_the_schedule(box: Box) -> None:
     forward.dock.transfers.close()
 
 
+def test_what_came_before_is_left_there(box: Box) -> None:
+    """Megabytes, four times a day, to every box: only what is new is read, or what the keeper asks for again."""
+    start(box.stage)
+    box.turn_line()
+    forward = box.forward(lists_s=0.0, lists_soon_s=0.0, pull_s=3600.0, pull_soon_s=3600.0)
+
+    def came() -> int:
+        asyncio.run(forward.turn())
+        names = box.desk.arrived.names()
+        asyncio.run(take_arrived(box.desk))
+        return sum(name.startswith("lists.") for name in names)
+
+    assert [came() for _ in range(3)] == [1, 0, 0], "a forward that begins knows nothing of what came before"
+    box.publish("sante", make_list(box.pki, "sante", box.now))
+    assert [came() for _ in range(2)] == [1, 0]
+    (box.desk.paths.lists / "wanted").touch()
+    assert came() == 1
+    key = box.offer_one()
+    came()
+    assert gone(box, key), "the line went on after what was left"
+    forward.dock.transfers.close()
+
+
 def test_an_oct_that_offers_no_list_is_no_trouble(box: Box) -> None:
     for file in box.shelf.iterdir():
         (box.stage.paths.trust / "crl" / file.name).write_bytes(file.read_bytes())

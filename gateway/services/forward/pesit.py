@@ -91,7 +91,7 @@ class ByPesit:
     async def _talk(self) -> None:
         async with connect_any(self._partner, self._addresses, self._tls, inspect=self._peer.inspect) as connection:
             if self._lists.due() or self._peer.doubt:
-                await self._lists.fetch(connection)
+                await self._lists.fetch(connection, anew=self._peer.doubt is not None)
             if self._peer.doubt:
                 raise self._peer.doubt
             await self._carry(connection)
