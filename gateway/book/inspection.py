@@ -24,6 +24,7 @@ from gateway.envelope.certificates import Use, check_path
 from gateway.envelope.names import common_name
 from gateway.envelope.signed import read_signed
 from gateway.errors import Deferred, Refused, Scope, Trouble
+from gateway.formats.days import day_words
 from gateway.formats.receipt import Receipt
 from gateway.formats.returns import unpack
 from gateway.formats.words import printable
@@ -218,7 +219,7 @@ class _Signed:
         ends = sorted(self._stamps)
         for (at, until), later in zip_longest(ends, ends[1:]):
             if until < now and (later is None or later[0] > until):
-                text = f"contremarque du {at:%d/%m/%Y} échue le {until:%d/%m/%Y} sans avoir été renouvelée"
+                text = f"contremarque du {day_words(at)} échue le {day_words(until)} sans avoir été renouvelée"
                 self.found.notes.append(text)
 
 

@@ -34,7 +34,7 @@ from gateway.commands.terminal import ask_secret
 from gateway.envelope import algorithms, signed
 from gateway.envelope.attributes import signed_attributes
 from gateway.errors import Deferred, Refused, Scope, os_words
-from gateway.formats.days import PARIS, day_of
+from gateway.formats.days import day_of, day_words
 
 T = TypeVar("T")
 
@@ -129,9 +129,7 @@ def show_card(arguments: argparse.Namespace) -> int:
         return 0
     print(f"Titulaire : {holder.name}, {holder.profession} ({holder.kind}, {holder.register} {holder.number})")
     print(f"Porteur pour les mandats : {holder.identifier or 'aucun'}")
-    print(
-        f"Carte : {sight.contents.serial}, certificats valables jusqu'au {sight.valid_until.astimezone(PARIS):%d/%m/%Y}"
-    )
+    print(f"Carte : {sight.contents.serial}, certificats valables jusqu'au {day_words(sight.valid_until)}")
     print(f"Essais de code restants : {sight.tries}")
     for one in row.get("data", ()):
         print(f"{one['label']} : {one['bytes']}  {one['text']}")

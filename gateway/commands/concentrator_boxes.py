@@ -28,8 +28,9 @@ from gateway.disk import room
 from gateway.envelope.box_keys import BY_NAME
 from gateway.envelope.succession import first_root
 from gateway.errors import Refused, Scope
+from gateway.follow.moments import moment, moment_words
 from gateway.formats.codes import RANDOM_BYTES, proof_key, read_code, write_code
-from gateway.formats.days import iso
+from gateway.formats.days import day_words, iso
 from gateway.formats.enrolment import fingerprint, fingerprint_words
 from gateway.formats.words import plural
 
@@ -88,7 +89,7 @@ def make_code(arguments: argparse.Namespace) -> int:
         root = fingerprint(first_root(load_trust(settings).roots, made))
     print(f"Partenaire   {arguments.partner}, demande signée par la carte du RPPS {arguments.rpps}")
     print(f"Code         {code}")
-    print(f"Valable      une fois, jusqu'au {until:%d/%m/%Y à %H:%M} UTC, {MOST_TRIES} essais")
+    print(f"Valable      une fois, jusqu'au {moment_words(iso(until))}, {MOST_TRIES} essais")
     print(f"Racine       {fingerprint_words(root)}")
     print(f"Au boîtier   gateway enrol https://HÔTE:PORT --code {code} --root-fingerprint {root}")
     return 0
@@ -118,7 +119,7 @@ def _line(row: dict[str, Any]) -> str:
     word = "en vigueur" if row["in_force"] else "hors de vigueur"
     revoked = f", {plural(row['revoked'], 'certificat révoqué', 'certificats révoqués')}" if row["revoked"] else ""
     return (
-        f"{row['at']}  {row['partner']:<8}  {row['box']}  {word} jusqu'au {row['until'][:10]}{revoked}, "
+        f"{row['at']}  {row['partner']:<8}  {row['box']}  {word} jusqu'au {day_words(moment(row['until']))}{revoked}, "
         f"demande signée par {row['holder']} ({row['rpps']})\n    empreinte {fingerprint_words(row['request'])}"
     )
 

@@ -24,6 +24,8 @@ from gateway.commands.keeper import ask, common, create
 from gateway.commands.sections import read_paths, read_settings
 from gateway.config import Paths
 from gateway.errors import Trouble
+from gateway.follow.moments import moment, moment_words, on_words
+from gateway.formats.days import day_words, iso
 from gateway.process import machine
 
 UNKNOWN = "non établi"
@@ -71,7 +73,7 @@ def write_security(arguments: argparse.Namespace) -> int:
 def render(sections: Iterable[Section], box: str, now: datetime) -> str:
     """Markdown."""
     lines = [f"# Rapport de sécurité de la passerelle {box}", "",
-             f"Établi par la passerelle le {now:%d/%m/%Y à %H:%M} (UTC). Sans donnée nominative."]  # fmt: skip
+             f"Établi par la passerelle {on_words(iso(now))}. Sans donnée nominative."]  # fmt: skip
     for section in sections:
         lines += ["", f"## {section.title}", ""]
         lines += [_line(section.columns), _line(["---"] * len(section.columns)), *map(_line, section.rows)]
@@ -104,7 +106,7 @@ def gather(arguments: argparse.Namespace) -> Iterator[Section]:
 def _machine(now: datetime) -> Section:
     updates, lists = machine.pending_updates(), machine.lists_read()
     waiting = UNKNOWN if updates is None else f"{len(updates)} ({', '.join(updates[:20]) or 'aucun'})"
-    age = UNKNOWN if lists is None else f"{(now - lists).days} jours ({lists:%d/%m/%Y})"
+    age = UNKNOWN if lists is None else f"{(now - lists).days} jours ({day_words(lists)})"
     rows = (
         ("programme", f"oct-gateway {version('oct-gateway')}"), ("système", machine.system_name() or UNKNOWN),
         ("noyau", machine.kernel() or UNKNOWN), ("paquets à mettre à jour", waiting),
@@ -187,7 +189,7 @@ def _certificates(paths: Paths, now: datetime) -> Section:
         for found in map(x509.load_der_x509_certificate, _loaded(load_certificates, path)):
             left = (found.not_valid_after_utc - now).days
             word = "expiré" if left < 0 else "à renouveler" if left < SOON else "valable"
-            rows.append((path.name, _key_words(found), f"{found.not_valid_after_utc:%d/%m/%Y}", f"{left} jours", word))
+            rows.append((path.name, _key_words(found), day_words(found.not_valid_after_utc), f"{left} jours", word))
     return Section("Certificats", ("fichier", "clé", "fin", "reste", "état"), tuple(rows))
 
 
@@ -204,7 +206,7 @@ def _lists(paths: Paths, now: datetime) -> Section:
     for found, path in sorted(newest.values(), key=lambda each: each[1].name):
         end = found.next_update_utc
         word = UNKNOWN if end is None else "périmée" if end < now else "en cours"
-        rows.append((path.name, str(len(list(found))), f"{end:%d/%m/%Y %H:%M}" if end else UNKNOWN, word))
+        rows.append((path.name, str(len(list(found))), moment_words(iso(end)) if end else UNKNOWN, word))
     return Section("Listes de révocation", ("fichier", "révoqués", "prochaine", "état"), tuple(rows))
 
 
@@ -260,13 +262,13 @@ def _of_keeper(arguments: argparse.Namespace) -> Iterator[Section]:
     rows = (
         ("lignes vérifiées", str(sum(journal["rows"].values()))), ("ruptures", breaks),
         ("points de contrôle, reçus contresignés", f"{journal['checkpoints']}, {journal['receipts']}"),
-        ("vérifié le", journal["at"]),
+        ("vérifié le", moment_words(journal["at"])),
     )  # fmt: skip
     yield Section("Journal", ("élément", "état"), rows)
     kept, settings = figures["kept"], figures["settings"]
     yield Section(
         "Ce qui est gardé", ("classe", "nombre", "le plus ancien", "durée"),
-        tuple((words, str(kept[name]["count"]), kept[name]["oldest"][:10],
+        tuple((words, str(kept[name]["count"]), _day(kept[name]["oldest"]),
                f"{settings[setting]} jours" if setting else "") for name, (words, setting) in CLASSES.items()),
         f"Le journal des accès nomme les personnes des années {', '.join(map(str, figures['years'])) or '(aucune)'}.",
     )  # fmt: skip
@@ -275,10 +277,15 @@ def _of_keeper(arguments: argparse.Namespace) -> Iterator[Section]:
     yield Section("Consultations en clair", ("élément", "nombre"), shown)
 
 
+def _day(at: str) -> str:
+    """The day of a moment as it is kept, '' of none."""
+    return day_words(moment(at)) if at else ""
+
+
 def _conditions(paths: Paths) -> Section:
     try:
         rows = BoardReader(paths.board).conditions()
     except FileNotFoundError:
         return Section("États signalés", ("portée", "nom", "code", "depuis"), (("tableau", UNKNOWN, "", ""),))
-    told = tuple((row["scope"], row["name"], row["code"], row["since"]) for row in rows if row["code"])
+    told = tuple((row["scope"], row["name"], row["code"], moment_words(row["since"])) for row in rows if row["code"])
     return Section("États signalés", ("portée", "nom", "code", "depuis"), told, "" if told else "Aucun.")

@@ -27,7 +27,7 @@ from gateway.envelope.names import display_name
 from gateway.envelope.succession import known_chain, successor
 from gateway.errors import Scope, Trouble
 from gateway.formats.announcement import Announcement
-from gateway.formats.days import iso
+from gateway.formats.days import day_words, iso
 from gateway.formats.enrolment import to_base64
 from gateway.formats.returns import ReturnHeader
 
@@ -100,7 +100,8 @@ class Announcing:
         for name, certificate, days in ends:
             until = read_certificate(certificate, Scope.BOX).not_valid_after_utc
             if until - at < timedelta(days=days):
-                text = f"Le certificat de « {name} » expire le {until:%d/%m/%Y} : mettez le suivant dans les réglages."
+                end = day_words(until)
+                text = f"Le certificat de « {name} » expire le {end} : mettez le suivant dans les réglages."
                 current.add(about := f"{name} {until:%Y-%m-%d}")
                 self._store.alarm(about, ENDS, text, iso(at))
         with self._store.transaction() as connection:

@@ -32,6 +32,7 @@ from gateway.envelope.names import display_name, holder
 from gateway.envelope.profile import end_entity_fault, extension, fault
 from gateway.envelope.revocation import NONE_SEEN, check_revocation, known_lists
 from gateway.errors import Deferred, Refused, Scope, Trouble
+from gateway.formats.days import day_words
 
 __all__ = ["Path", "Use", "check_path", "holder", "load_certificates", "load_key", "load_lists"]
 
@@ -183,9 +184,9 @@ def _broken(
     for one in line:
         title, start, end = display_name(one), one.not_valid_before_utc, one.not_valid_after_utc
         if end < at and _paths(leaf, others, anchors, end):
-            return Refused("CMS-032", f"Le certificat « {title} » a expiré le {end:%d/%m/%Y}.", scope)
+            return Refused("CMS-032", f"Le certificat « {title} » a expiré le {day_words(end)}.", scope)
         if start > at and _paths(leaf, others, anchors, start):
-            text = f"Le certificat « {title} » ne vaut qu'à partir du {start:%d/%m/%Y} : vérifier l'horloge."
+            text = f"Le certificat « {title} » ne vaut qu'à partir du {day_words(start)} : vérifier l'horloge."
             return Deferred("CMS-033", text, Scope.BOX)
     for one in line:
         words = fault(one)

@@ -31,6 +31,7 @@ from gateway.envelope.algorithms import UNREADABLE
 from gateway.envelope.names import display_name
 from gateway.envelope.profile import DIGESTS, extension
 from gateway.errors import Deferred, Refused, Scope
+from gateway.formats.days import day_words
 
 GRACE = timedelta(hours=24)
 CLOCK_SKEW = timedelta(minutes=5)
@@ -167,7 +168,7 @@ def _problem(
     if fault is not None:
         return Deferred("CMS-039", f"{title} {fault}.", scope)
     if found.last_update_utc > at + CLOCK_SKEW:
-        text = f"{title} est du {found.last_update_utc:%d/%m/%Y} : l'horloge du boîtier retarde."
+        text = f"{title} est du {day_words(found.last_update_utc)} : l'horloge du boîtier retarde."
         return Deferred("CMS-033", text, Scope.BOX)
     return None
 

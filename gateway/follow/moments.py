@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from gateway.formats.days import PARIS
+from gateway.formats.days import PARIS, day_words
 
 _NEAR = {-1: "hier ", 0: "", 1: "demain "}
 
@@ -35,10 +35,15 @@ def since_words(iso: str, now: datetime) -> str:
     return f"depuis {_day(at, now)}{clock(at)}"
 
 
+def moment_words(iso: str) -> str:
+    """'22/11/2025 à 14 h 02'."""
+    at = moment(iso)
+    return f"{day_words(at)} à {clock(at)}"
+
+
 def on_words(iso: str) -> str:
     """'le 22/11/2025 à 14 h 02'."""
-    at = moment(iso)
-    return f"le {at:%d/%m/%Y} à {clock(at)}"
+    return f"le {moment_words(iso)}"
 
 
 def stamp(iso: str) -> str:
@@ -54,4 +59,4 @@ def midnight(now: datetime) -> datetime:
 
 def _day(at: datetime, now: datetime) -> str:
     today: date = now.astimezone(PARIS).date()
-    return _NEAR.get((at.date() - today) // timedelta(days=1), f"le {at:%d/%m/%Y} ")
+    return _NEAR.get((at.date() - today) // timedelta(days=1), f"le {day_words(at)} ")

@@ -20,3 +20,8 @@ def iso(at: datetime) -> str:
 def day_of(at: datetime) -> str:
     """The day of Paris, 'YYYY-MM-DD', in which the aware moment ``at`` lies."""
     return at.astimezone(PARIS).date().isoformat()
+
+
+def day_words(at: datetime) -> str:
+    """'24/11/2026', the day of Paris in which the aware moment ``at`` lies, as people read it."""
+    return f"{at.astimezone(PARIS):%d/%m/%Y}"

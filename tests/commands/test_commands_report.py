@@ -18,6 +18,7 @@ from stage import DOCTOR, REPO
 from theft_scan import finds, key_secrets, nir_secret
 
 from gateway.formats.b2 import check
+from gateway.formats.days import day_words
 from gateway.services.forward.settings import ForwardSettings
 from gateway.services.keeper.personal import PERSONAL_ADMIN
 
@@ -67,7 +68,7 @@ def test_it_has_every_section(text: str) -> None:
 def test_it_tells_what_is_so(text: str, bench: KeeperBench) -> None:
     certificate = x509.load_der_x509_certificate(bench.pki.certificate("box-seal"))
     curve = certificate.public_key().curve.name  # type: ignore[union-attr]
-    assert f"| box-seal.pem | {curve} | {certificate.not_valid_after_utc:%d/%m/%Y} |" in text
+    assert f"| box-seal.pem | {curve} | {day_words(certificate.not_valid_after_utc)} |" in text
     assert "| keeper/pseudonym.key | 0644 | à corriger |" in text
     assert "| keeper/box-seal.key | 0600 | son seul service |" in text
     assert "| keeper/box-sign.key | 0400 | scellé |" in text

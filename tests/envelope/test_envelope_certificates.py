@@ -26,6 +26,7 @@ from gateway.envelope.certificates import (
     load_lists,
 )
 from gateway.errors import Deferred, Refused, Scope, Trouble
+from gateway.formats.days import PARIS
 
 NOW = datetime.now(UTC)
 CARD = "practitioners/99900000011"
@@ -110,13 +111,15 @@ def test_without_its_intermediate_there_is_no_path(pki: Pki) -> None:
         check_path(pki.certificate("oct-seal"), [], [pki.root], pki.lists, NOW, Use.SEAL)
 
 
-def issue(pki: Pki, authority: str, *extensions: tuple[x509.ExtensionType, bool]) -> bytes:
+def issue(
+    pki: Pki, authority: str, *extensions: tuple[x509.ExtensionType, bool], until: datetime = NOW + timedelta(days=1)
+) -> bytes:
     """An end entity under one of the sectors, with these extensions only."""
     issuer = x509.load_der_x509_certificate(pki.certificate(f"chains/{authority}"))
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "essai")])
     key = ec.generate_private_key(ec.SECP256R1())
     builder = x509.CertificateBuilder(issuer.subject, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(NOW - timedelta(days=1)).not_valid_after(NOW + timedelta(days=1))
+    builder = builder.not_valid_before(NOW - timedelta(days=1)).not_valid_after(until)
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
     return builder.sign(pki.key(f"ca/{authority}"), hashes.SHA256()).public_bytes(Encoding.DER)
@@ -128,6 +131,13 @@ def usage(*names: str) -> tuple[x509.ExtensionType, bool]:
         "crl_sign encipher_only decipher_only"
     )
     return x509.KeyUsage(**{name: name in names for name in every.split()}), True
+
+
+def test_an_end_is_told_as_a_day_of_paris(pki: Pki) -> None:
+    midnight = NOW.astimezone(PARIS).replace(hour=0, minute=30, second=0, microsecond=0)
+    leaf = issue(pki, "sante", usage("content_commitment"), until=midnight)
+    with pytest.raises(Refused, match=f"CMS-032 .* a expiré le {midnight:%d/%m/%Y}"):
+        check_path(leaf, pki.chain, [pki.root], pki.lists, midnight + timedelta(minutes=1), Use.SIGN_FICHIER)
 
 
 UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")

@@ -19,6 +19,7 @@ from gateway.config import Paths
 from gateway.envelope import algorithms
 from gateway.envelope.box_keys import LINE
 from gateway.errors import Deferred, Scope, Trouble
+from gateway.formats.days import day_words
 from gateway.link import tls
 from gateway.link.client import Connection, Outcome, Partner, RestartRefused
 from gateway.link.flow import Aged
@@ -85,7 +86,7 @@ class ByPesit:
         """Deferred KEY-CERT-0 (scope route) where our own certificate has ended: the other side hangs up on it without
         a word."""
         if trouble.code in HUNG_UP and datetime.now(UTC) > self._until:
-            text = f"Le certificat de ligne de la passerelle a expiré le {self._until:%d/%m/%Y}, on ne l'y admet plus"
+            text = f"Le certificat de ligne de la passerelle a expiré le {day_words(self._until)}, on ne l'y admet plus"
             raise Deferred(ENDED, text, Scope.ROUTE) from trouble
 
     async def _talk(self) -> None:
