@@ -22,6 +22,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.request import Request, urlopen
@@ -292,6 +293,12 @@ class Stage:
         tool += ["--pin", self.pin, *options]
         enter = [sys.executable, str(TOOLS / "pcscd-apart"), str(self.reader), "--enter", "--", *tool]
         self._spawn("virtual-cps", enter)
+
+    def await_card(self, there: bool = True) -> None:
+        """Until pcscd has seen that a card was put in, or that there is none any more."""
+        listing = [sys.executable, "-m", "gateway", "card", "list"]
+        told = partial(subprocess.run, listing, capture_output=True, env=self.environment)
+        self.wait(lambda: (b"CPS3" in told().stdout) is there, "the card")
 
     def pull_card(self) -> None:
         """Take the card out."""

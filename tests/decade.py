@@ -11,8 +11,6 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
@@ -65,9 +63,7 @@ class Decade(Stage):
         self.start_oct(enrolment={"crl_days": LISTS_DAYS})
         self.wait(lambda: (self.oct / "enrolment-port").exists(), "the listener of enrolments")
         self.insert_card()
-        listing = [sys.executable, "-m", "gateway", "card", "list"]
-        told = partial(subprocess.run, listing, capture_output=True, text=True, env=self.environment)
-        self.wait(lambda: "CPS3" in told().stdout, "the card")
+        self.await_card()
         done = self.enrol()
         assert done.returncode == 0, done.stderr
         shutil.copy(self.tsa.folder / "ca.pem", self.paths.trust / "tsa.pem")
@@ -106,7 +102,9 @@ class Decade(Stage):
         self.number += 1
         self.card = self.later.card(DOCTOR, self.number, issuer, self.clock.now())
         self.pull_card()
+        self.await_card(False)
         self.insert_card(self.card)
+        self.await_card()
 
     # -- time
 

@@ -65,16 +65,10 @@ def test_without_a_card_nothing_is_left_behind(practice: Stage) -> None:
 
 def test_a_code_that_is_mistyped_costs_no_try(practice: Stage) -> None:
     practice.insert_card()
-    practice.wait(lambda: "CPS3" in practice_card(practice), "the card")
+    practice.await_card()
     code = practice.code()
     swapped = code[:-1] + ("0" if code[-1] != "0" else "1")
     refused(practice.enrol(code=swapped), "ENR-001")
-
-
-def practice_card(stage: Stage) -> str:
-    """What ``gateway card list`` says."""
-    command = ["-m", "gateway", "card", "list"]
-    return subprocess.run([sys.executable, *command], capture_output=True, text=True, env=stage.environment).stdout
 
 
 def test_another_concentrator_is_not_believed(practice: Stage) -> None:
@@ -141,7 +135,7 @@ CUT = "import sys; sys.path.insert(0, {tests!r}); import power_cut, gateway.__ma
 def test_killed_again_and_again_it_goes_on_and_counts_once(practice: Stage) -> None:
     """SIGKILL before the 3rd, 20th, 37th … change of a file that the command makes, with one code."""
     practice.insert_card()
-    practice.wait(lambda: "CPS3" in practice_card(practice), "the card")
+    practice.await_card()
     before, code, tests = len(listed(practice)), practice.code(), str(Path(__file__).parents[1])
     usb = str(practice.root / "usb")
     killed = 0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -124,7 +122,7 @@ def test_a_box_is_enrolled_once_there_is_room() -> None:
     with at_work(enrolled=True) as full:
         stage = full.stage
         stage.wait(lambda: (stage.oct / "enrolment-port").exists(), "the listener of enrolments")
-        stage.wait(lambda: "CPS3" in _cards(stage), "the card")
+        stage.await_card()
         code = stage.code()
         full.disk.fill()
         done = stage.enrol(code=code)
@@ -139,8 +137,3 @@ def test_a_box_is_enrolled_once_there_is_room() -> None:
         stage.wait(lambda: full.rows("SELECT * FROM alarms"), "the alarm", 10)
         assert full.rows("SELECT code FROM alarms") == [("OCT-020",)]
         assert full.rows("SELECT count(*) FROM enrolments") == [(1,)]
-
-
-def _cards(stage: Stage) -> str:
-    command = [sys.executable, "-m", "gateway", "card", "list"]
-    return subprocess.run(command, capture_output=True, text=True, env=stage.environment).stdout
